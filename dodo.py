@@ -1,0 +1,69 @@
+"""Stillwater's tasks: their names, what they read and what they leave. `./stillwater list` shows them.
+
+No logic here: parameters are checked in flow/parameters.py, the work is in flow/tasks.py.
+"""
+
+from doit import get_var
+
+from flow import parameters, tasks
+from flow.durable import Reporter
+
+DOIT_CONFIG = {
+    "default_tasks": ["doctor"],
+    "dep_file": ".doit.db",
+    "backend": "durable",
+    "reporter": Reporter,
+    "verbosity": 2,
+}
+
+parameters.check_command_line()
+DESIGNS = parameters.parse_designs(get_var("design", parameters.DESIGN.default))
+TIERS = parameters.parse_tiers(get_var("tier", parameters.TIER.default))
+
+
+def task_sim():
+    yield tasks.group("sim", "Run a network", "Is it right? Golden, PyRTL and exported Verilog, bit for bit")
+    for design in DESIGNS:
+        yield tasks.entry(
+            tasks.sim, design, name=design.name, file_dep=tasks.sources_of(design), targets=[tasks.sim_result(design)],
+            uptodate=[tasks.same_simulators], clean=[(tasks.remove_results, [design])],
+        )
+    yield tasks.entry(tasks.print_sim_table, DESIGNS, name="table",
+                      task_dep=[f"sim:{design.name}" for design in DESIGNS])
+
+
+def task_asic():
+    """The way to a GDS; place and route is not there yet: runs sim"""
+    return tasks.entry(tasks.say_what_asic_lacks, group="Run a network", task_dep=["sim"])
+
+
+def task_export():
+    yield tasks.group("export", "Run a network", "Verilog, SRAM wrapper and weight image into build/")
+    for design in DESIGNS:
+        yield tasks.entry(tasks.export, design, name=design.name)
+
+
+def task_train():
+    yield tasks.group("train", "Run a network", "Train and quantise again what golden/trained/ ships")
+    for design in tasks.one_a_weights_file(DESIGNS):
+        yield tasks.entry(tasks.train, design, name=design.name)
+
+
+def task_doctor():
+    """Tools and data sets found, and how to get what is missing"""
+    return tasks.entry(tasks.doctor, group="Look after the project", announce=False)
+
+
+def task_test():
+    """The project's tests, by tier"""
+    return tasks.entry(tasks.test, TIERS, group="Look after the project", announce=False)
+
+
+def task_bench():
+    """Steps and cycles a second of the model and each simulator"""
+    return tasks.entry(tasks.bench, group="Look after the project", announce=False)
+
+
+def task_lock():
+    """Resolve pyproject.toml into requirements.lock again"""
+    return tasks.entry(tasks.lock, group="Look after the project")

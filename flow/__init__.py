@@ -1,0 +1,1 @@
+"""How a design is checked and becomes silicon: steps, the tools they run, the metrics they leave."""

@@ -1,0 +1,130 @@
+"""The parameters of tasks, given by name on the command line: `doit sim design=vowels`.
+
+Values are checked when the tasks are listed, before anything runs; a wrong name or value gets one message with what
+is allowed and the nearest match.
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from doit.doit_cmd import DoitMain
+from doit.exceptions import InvalidDodoFile
+
+ROOT = Path(__file__).resolve().parent.parent
+DESIGNS = ROOT / "rtl" / "designs"
+TIERS = ("fast", "eda", "nightly")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a task: its name, its value when none is given, and what else is allowed."""
+
+    name: str
+    default: str
+    allowed: str
+
+
+DESIGN = Parameter("design", "all", "shipped names with commas between them, or the path of a .yaml")
+TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
+
+OF_TASK: dict[str, tuple[Parameter, ...]] = {
+    "sim": (DESIGN,),
+    "asic": (DESIGN,),
+    "export": (DESIGN,),
+    "train": (DESIGN,),
+    "bench": (),
+    "test": (TIER,),
+    "doctor": (),
+    "lock": (),
+}
+
+
+@dataclass(frozen=True)
+class DesignFile:
+    """A design to work on: its name, which names its folders, and its file."""
+
+    name: str
+    path: Path
+
+    @property
+    def reference(self) -> str:
+        """What rtl.config.load_design takes: the name of a shipped design, else the path."""
+        return self.name if self.path.parent == DESIGNS else str(self.path)
+
+
+def check_command_line(arguments: Sequence[str] | None = None) -> None:
+    """Checks the names on the command line, before any task is made: parameters and, where one looks mistyped, tasks.
+
+    Arguments without `=` that are no task (options, their values, doit's own commands) are left to doit.
+    """
+    words = [word for word in (sys.argv[1:] if arguments is None else arguments) if not word.startswith("-")]
+    tasks = [word for word in words if "=" not in word]
+    known = [*OF_TASK, *(command.get_name() for command in DoitMain.DOIT_CMDS)]
+    if tasks and tasks[0].partition(":")[0] not in known:
+        near = difflib.get_close_matches(tasks[0], known, n=1)
+        if near and not Path(tasks[0]).exists():
+            raise InvalidDodoFile(f"there is no task {tasks[0]!r}; did you mean {near[0]}? ./stillwater list shows them")
+    check_names([word.partition("=")[0] for word in words if "=" in word], tasks)
+
+
+def check_names(given: Iterable[str], tasks: Sequence[str]) -> None:
+    """Raises InvalidDodoFile on a parameter that none of the tasks takes (no tasks named: that no task takes)."""
+    groups = [task.partition(":")[0] for task in tasks]
+    known = [group for group in groups if group in OF_TASK] or list(OF_TASK)
+    allowed = sorted({parameter.name for group in known for parameter in OF_TASK[group]})
+    for name in given:
+        if name not in allowed:
+            who = ", ".join(dict.fromkeys(known)) if len(known) < len(OF_TASK) else "the tasks"
+            verb = "take" if who == "the tasks" or "," in who else "takes"
+            what = f"the parameters {', '.join(allowed)}" if allowed else "no parameters"
+            raise InvalidDodoFile(f"{who} {verb} {what}, not {name!r}{nearest(name, allowed)}")
+
+
+def parse_designs(value: str, folder: Path = DESIGNS, cwd: Path | None = None) -> list[DesignFile]:
+    """The designs that `design=value` asks for, in the order given (all: by name, the smallest, tiny, first).
+
+    A relative path starts in `cwd`: the folder that ./stillwater was called in.
+    """
+    shipped = {path.stem: DesignFile(path.stem, path) for path in sorted(folder.glob("*.yaml"))}
+    if value == "all":
+        return sorted(shipped.values(), key=lambda design: (design.name != "tiny", design.name))
+    designs: dict[str, DesignFile] = {}
+    for word in value.split(","):
+        if word.endswith((".yaml", ".yml")):
+            path = (cwd or Path(os.environ.get("STILLWATER_CWD", "."))) / word
+            if not path.is_file():
+                raise InvalidDodoFile(f"design={word}: there is no such file")
+            design = DesignFile(path.stem, path)
+        elif word in shipped:
+            design = shipped[word]
+        else:
+            raise InvalidDodoFile(f"design must be all, one or more of {', '.join(shipped)}, or the path of a .yaml, "
+                                  f"not {word!r}{nearest(word, shipped)}")
+        if designs.setdefault(design.name, design).path != design.path:
+            raise InvalidDodoFile(f"two designs cannot both be called {design.name}: {designs[design.name].path} and "
+                                  f"{design.path}; rename one")
+    return list(designs.values())
+
+
+def parse_tiers(value: str) -> tuple[str, ...]:
+    """The test tiers that `tier=value` asks for, in the order of TIERS."""
+    words = TIERS if value == "all" else tuple(value.split(","))
+    for word in words:
+        if word not in TIERS:
+            raise InvalidDodoFile(f"tier must be all or one or more of {', '.join(TIERS)}, not {word!r}"
+                                  f"{nearest(word, TIERS)}")
+    return tuple(tier for tier in TIERS if tier in words)
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """`; did you mean x?` if something allowed looks like the word, else nothing.
+
+    >>> nearest("vovels", ["tiny", "vowels"])
+    '; did you mean vowels?'
+    """
+    near = difflib.get_close_matches(word, list(allowed), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
