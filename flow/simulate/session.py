@@ -1,0 +1,260 @@
+"""A session: one host program with its stimulus, and everything that golden says must come of it.
+
+The same session runs on every simulator: reset, identification, weights through Wishbone with a sample read back,
+the sequences, the counters and the final states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flow.simulate.compare import Counts, MismatchError, build_expected, compare
+from flow.simulate.difference import Difference, Expected
+from flow.simulate.events import CYCLE, Event, EventLog
+from flow.simulate.program import Op, Program
+from flow.simulate.schedule import Schedule
+from flow.simulate.stimulus import build_beats
+from golden.cells import forward_int
+from golden.quantized import QuantizedModel
+from rtl import address_map
+from rtl.config import DesignConfig
+
+N_READ_BACK = 16
+READ, READ_ERR, WRITE_ERR = 0, 1, 2
+CTRL_ENABLE, CTRL_SOFT_RESET, CTRL_Y_EVERY_STEP, CTRL_IRQ_ENABLE = (
+    1 << bit
+    for bit in (
+        address_map.CTRL_ENABLE,
+        address_map.CTRL_SOFT_RESET,
+        address_map.CTRL_Y_EVERY_STEP,
+        address_map.CTRL_IRQ_ENABLE,
+    )
+)
+
+
+def pieces(value: int, word_bits: int) -> list[int]:
+    """The 32-bit pieces of a bank word, low piece first."""
+    return [value >> low & 0xFFFFFFFF for low in range(0, word_bits, 32)]
+
+
+def _h_address(stream: int, unit: int) -> int:
+    return address_map.state_address(address_map.H_BASE, stream, unit)
+
+
+def _c_address(stream: int, unit: int) -> int:
+    return address_map.state_address(address_map.C_BASE, stream, unit)
+
+
+@dataclass(frozen=True)
+class ExpectedAccess:
+    """A read (or a refused write) of the program: what must come; value None where it is measured, not known."""
+
+    address: int
+    value: int | None
+    outcome: int
+    label: str
+
+
+@dataclass
+class Session:
+    """A host program under construction, with the results that it must have.
+
+    image: the weight image (banks, n_words) that is loaded.
+    """
+
+    design: DesignConfig
+    qmodel: QuantizedModel
+    image: np.ndarray
+    program: Program = field(default_factory=Program)
+    accesses: list[ExpectedAccess] = field(default_factory=list)
+    beats: list[np.ndarray] = field(default_factory=list)
+    runs: list[Expected] = field(default_factory=list)
+
+    @property
+    def window(self) -> address_map.BankWindow:
+        return address_map.bank_window(self.design.datapath)
+
+    @property
+    def n_streams(self) -> int:
+        return self.design.datapath.streams
+
+    def all_beats(self) -> np.ndarray:
+        """Beats of all runs, one after the other."""
+        return np.concatenate(self.beats) if self.beats else np.zeros((0, 4), dtype=np.uint64)
+
+    def read(self, address: int, value: int | None, label: str, outcome: int = READ) -> None:
+        """Read a register, which must give `value` (None: it is measured)."""
+        self.program.read(address)
+        self.accesses.append(ExpectedAccess(address, value, outcome, label))
+
+    def refused_write(self, address: int, label: str) -> None:
+        """Write where the design must answer with err."""
+        self.program.write(address, 0xDEADBEEF)
+        self.accesses.append(ExpectedAccess(address, 0, WRITE_ERR, label))
+
+    def begin(self, reset_cycles: int = 4) -> None:
+        """Reset the design, read what identifies it, load the weights and read a sample back."""
+        design, datapath, model = self.design, self.design.datapath, self.design.model
+        self.program.reset(reset_cycles)
+        lanes_per_bank = datapath.word_bits // 8
+        shape = datapath.streams | datapath.banks << 8 | lanes_per_bank << 16 | len(model.cells) << 24
+        sizes = model.input_size | (0 if model.output is None else model.output.size) << 16
+        self.read(address_map.ID, address_map.ID_VALUE, "ID")
+        self.read(address_map.LAYOUT, design.layout.crc32, "LAYOUT")
+        self.read(address_map.SHAPE, shape, "SHAPE")
+        self.read(address_map.SIZES, sizes, "SIZES")
+        self.read(address_map.CTRL, 0, "CTRL after reset")
+        self.load_weights()
+        self.read_back()
+
+    def load_weights(self) -> None:
+        """Write every word of the weight image, bank after bank, as a host would."""
+        for bank, words in enumerate(self.image):
+            for word, value in enumerate(words):
+                for piece, data in enumerate(pieces(int(value), self.design.datapath.word_bits)):
+                    self.program.write(self.window.address(bank, word, piece), data)
+
+    def read_back(self, seed: int = 0) -> None:
+        """Read a sample of the weight image through Wishbone."""
+        n_banks, n_words = self.image.shape
+        rng = np.random.default_rng(seed)
+        chosen = {(bank, word) for bank in range(n_banks) for word in (0, n_words - 1)}
+        chosen |= {(int(rng.integers(n_banks)), int(rng.integers(n_words))) for _ in range(N_READ_BACK)}
+        for bank, word in sorted(chosen):
+            for piece, value in enumerate(pieces(int(self.image[bank, word]), self.design.datapath.word_bits)):
+                self.read(self.window.address(bank, word, piece), value, f"weight word {word} of bank {bank}")
+
+    def write_states(self, h: np.ndarray, c: np.ndarray | None) -> None:
+        """Write initial states (S, U) of all units, as a host does while the block is not busy."""
+        for stream in range(self.n_streams):
+            for unit in range(h.shape[1]):
+                self.program.write(_h_address(stream, unit), int(h[stream, unit]))
+                if c is not None:
+                    self.program.write(_c_address(stream, unit), int(c[stream, unit]))
+
+    def stream(
+        self,
+        x_int: np.ndarray,
+        schedule: Schedule,
+        *,
+        y_every_step: bool = False,
+        initial=None,
+        pokes: int = 0,
+        seed: int = 0,
+        control: int | None = None,
+    ) -> None:
+        """Run sequences x_int (T, B, X) as scheduled, then read counters and final states.
+
+        initial: states (per cell (B, H)) that the host wrote for a schedule that continues. pokes: how often, in
+        the middle, the host tries what a busy block must refuse. control: CTRL, if not the usual.
+        """
+        trace = forward_int(self.qmodel, x_int, schedule.lengths, initial)
+        expected = build_expected(self.design.name, self.qmodel, schedule, trace, y_every_step)
+        if control is None:
+            control = CTRL_ENABLE | CTRL_IRQ_ENABLE | (CTRL_Y_EVERY_STEP if y_every_step else 0)
+        self.program.write(address_map.CTRL, control)
+        self.program.write(address_map.STATUS, 1 << address_map.STATUS_ENDED)
+        self.program.write(address_map.CYCLES["mac"], 0)
+        self.program.add(Op.IRQ, 0)
+        beats = build_beats(x_int, schedule, seed)
+        n_beats = len(beats)
+        input_size = x_int.shape[2]
+        rng = np.random.default_rng(seed)
+        for _ in range(pokes):
+            n_steps = int(rng.integers(1, max(2, n_beats // input_size // (pokes + 1))))
+            if n_steps * input_size >= n_beats:
+                break
+            self._poke(n_steps * input_size)
+            n_beats -= n_steps * input_size
+        n_y_beats = int(expected.y_mask.any(axis=1).sum()) * expected.y.shape[2]
+        self.program.add(Op.STREAM, n_beats, n_y_beats)
+        self.program.add(Op.IDLE)
+        self.program.add(Op.IRQ, 1 if control & CTRL_IRQ_ENABLE else 0)
+        self.beats.append(beats)
+        self.runs.append(expected)
+        self._read_results(expected)
+
+    def _poke(self, n_beats: int) -> None:
+        """Let some steps in, then try what must be refused while the block is busy."""
+        self.program.add(Op.BREAK, n_beats, 5)
+        self.read(self.window.address(0, 0), None, "weight word while busy", READ_ERR)
+        self.refused_write(self.window.address(0, 1), "weight word written while busy")
+        self.read(_h_address(0, 0), None, "h while busy", READ_ERR)
+        self.refused_write(_h_address(0, 0), "h written while busy")
+        self.read(address_map.ID, address_map.ID_VALUE, "ID while busy")
+        self.read(0x7FF00, None, "an unmapped address", READ_ERR)
+
+    def _read_results(self, expected: Expected) -> None:
+        """Counters since the counters' reset, and the states after every stream's last sequence."""
+        schedule = expected.schedule
+        for name, address in address_map.CYCLES.items():
+            self.read(address, None, f"cycles {name}")
+        self.read(address_map.N_SEQUENCES, None, "N_SEQUENCES")
+        self.read(address_map.N_STEPS, None, "N_STEPS")
+        for stream in range(schedule.n_streams):
+            taking_part = np.flatnonzero(schedule.keep[:, stream])
+            if not len(taking_part):
+                continue
+            step = taking_part[-1]
+            for unit in range(expected.h.shape[2]):
+                layer, index = expected.locate(unit)
+                where = f"final state of stream {stream}, {layer}, unit {index}"
+                value = int(expected.h[step, stream, unit]) & 0xFFFFFFFF
+                self.read(_h_address(stream, unit), value, f"{where}: h")
+                if expected.has_c[unit]:
+                    value = int(expected.c[step, stream, unit]) & 0xFFFFFFFF
+                    self.read(_c_address(stream, unit), value, f"{where}: c")
+
+    def check(self, log: EventLog) -> Outcome:
+        """Compare a run with golden; MismatchError at the first difference, SimulationError for a broken rule."""
+        log.check()
+        logs = split_runs(log, self.runs)
+        counts = [compare(part, expected) for part, expected in zip(logs, self.runs)]
+        self._check_accesses(log)
+        values = {access.label: row[1] for access, row in zip(self.accesses, log.accesses) if access.value is None}
+        total = Counts(*(sum(getattr(c, name) for c in counts) for name in Counts.__dataclass_fields__))
+        return Outcome(total, values, log)
+
+    def _check_accesses(self, log: EventLog) -> None:
+        rows = log.of(Event.ACCESS)
+        for wanted, (address, data, outcome), cycle in zip(self.accesses, log.accesses, rows[:, CYCLE].tolist()):
+            if (address, outcome) == (wanted.address, wanted.outcome) and wanted.value in (None, data):
+                continue
+            kinds = {READ: f"reads 0x{data:08x}", READ_ERR: "read answered with err", WRITE_ERR: "write answered with err"}
+            must = {READ: f"0x{wanted.value or 0:08x}", READ_ERR: "a refused read", WRITE_ERR: "a refused write"}
+            raise MismatchError(Difference(cycle, (
+                f"{self.design.name} under {log.source}: host access at cycle {cycle}, address 0x{address:05x} "
+                f"({wanted.label} at 0x{wanted.address:05x}): {kinds[outcome]}, must be {must[wanted.outcome]}"
+            )))
+        if len(rows) != len(self.accesses):
+            raise MismatchError(Difference(log.n_cycles, (
+                f"{self.design.name} under {log.source}: {len(rows)} host accesses were answered, "
+                f"must be {len(self.accesses)}"
+            )))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A session that came out as golden says: how much was compared, measured registers by label, the events."""
+
+    counts: Counts
+    registers: dict[str, int]
+    log: EventLog
+
+
+def split_runs(log: EventLog, runs: list[Expected]) -> list[EventLog]:
+    """The events of every run: each begins where the steps of the one before are over."""
+    if len(runs) == 1:
+        return [log]
+    starts = log.of(Event.STEP)[:, CYCLE]
+    logs, first = [], 0
+    for index, expected in enumerate(runs):
+        until = first + expected.schedule.n_steps
+        low = starts[first] if index and first < len(starts) else 0
+        high = starts[until] if index + 1 < len(runs) and until < len(starts) else np.uint64(2**63)
+        rows = log.rows[(log.rows[:, CYCLE] >= low) & (log.rows[:, CYCLE] < high)]
+        logs.append(EventLog(rows, log.source))
+        first = until
+    return logs
