@@ -1,0 +1,408 @@
+"""The update: from drained accumulators to new h and c, one lane a cycle, while the next tile accumulates.
+
+A sequencer takes the lanes of a drained tile one after the other. Each becomes a slot: a pre-activation that goes
+through the activation unit and, one after it, the product stage. What a slot does is fixed by its place:
+
+    LSTM             i: hold   f: f*c         g: i*g + (f*c) -> c'     o: hold   t: o * tanh(c') -> h'
+    GRU reset after  r: hold   z: hold        x: hold n_x    n: r*n_h + n_x -> n   t: n + z * (h - n) -> h'
+    GRU before       r: r*h -> rh             z: hold in a register file      n: h + z * (n - h) -> h'
+    Elman, output    h': narrowed             y: as it is
+
+The fifth slot of an LSTM or GRU unit (t) feeds c' or the pre-activation of n back; it comes FEEDBACK_ROUNDS
+rounds after the unit's gates, so that these are through. Gates wait for it in three-deep queues. One sequencer
+serves all streams; each stream has its own arithmetic. Widths and rounding: docs/arithmetic.md.
+"""
+
+from dataclasses import dataclass
+
+import pyrtl
+from pyrtl import Const, Register, WireVector
+
+from golden.activation import make_table
+from golden.quantize import QuantizedModel
+from rtl.activation import PREACT_BITS, ActivationSelect, build_activation
+from rtl.config import DesignConfig
+from rtl.controller import Issue
+from rtl.fixed_wire import round_shift, saturate, sign_extend, signed_difference, signed_product, signed_sum
+from rtl.layout import UNIT_KINDS, Layout
+from rtl.mac_array import ShadowHead
+from rtl.registers import ControlRegisters, Pipeline, delay, hold, index_width, select_from, table
+from rtl.timing import ACTIVATION_LATENCY, DRAIN_LATENCY, FEEDBACK_ROUNDS, PRODUCT_LATENCY, REQUANTIZE_LATENCY, UNIT_ROUND
+
+_ACT = REQUANTIZE_LATENCY + ACTIVATION_LATENCY  # slot -> activated value
+_DONE = _ACT + PRODUCT_LATENCY  # slot -> narrowed product
+_BACK = REQUANTIZE_LATENCY - 1  # slot -> choice between a lane and the fed-back value
+
+# Slots of each kind in order; the last of a unit kind is fed back.
+_SLOTS = {
+    "lstm": ("lstm_i", "lstm_f", "lstm_g", "lstm_o", "lstm_t"),
+    "gru_after": ("after_r", "after_z", "after_x", "after_n", "after_t"),
+    "gru_r": ("before_r",),
+    "gru_z": ("before_z",),
+    "gru_n": ("before_n",),
+    "elman": ("elman",),
+    "output": ("output",),
+}
+_SIGMOID = ("lstm_i", "lstm_f", "lstm_o", "after_r", "after_z", "before_r", "before_z")
+_PASSED = ("after_x", "after_n")
+_WRITES_H = ("lstm_t", "after_t", "before_n", "elman")
+_QUEUED = ("lstm_o", "after_z")
+_MULTIPLIES = ("lstm_f", "lstm_g", "lstm_t", "after_n", "after_t", "before_r", "before_n")
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What the update must know of a step, one entry for steps of either parity (`toggle`): bits per stream.
+
+    fresh: the sequence starts in this step; keep: the stream takes part; buffer: which half holds the old h.
+    """
+
+    fresh: tuple[WireVector, WireVector]
+    keep: tuple[WireVector, WireVector]
+    buffer: tuple[WireVector, WireVector]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One slot as it goes down the pipeline: what it does (bits by name), which state, step parity, y wanted."""
+
+    does: dict[str, Pipeline]
+    phase: Pipeline
+    index: Pipeline
+    local: Pipeline
+    real: Pipeline
+    toggle: Pipeline
+    emit: Pipeline
+
+
+@dataclass(frozen=True)
+class UpdateReads:
+    """State that the update asks for, per stream, in the cycle of `index` _ACT cycles after the slot."""
+
+    h_old: list[WireVector]
+    c_old: list[WireVector]
+    z: list[WireVector]
+
+
+@dataclass(frozen=True)
+class UpdateWrites:
+    """Results, per stream. *_we is valid in the same cycle as value and index; keep bits are not yet applied."""
+
+    h: list[WireVector]
+    h_we: WireVector
+    c: list[WireVector]
+    c_we: WireVector
+    rh: list[WireVector]
+    rh_we: WireVector
+    z: list[WireVector]
+    z_we: WireVector
+    y: list[WireVector]
+    y_we: WireVector
+
+
+def build_sequencer(
+    design: DesignConfig, issue: Issue, toggle: WireVector, registers: ControlRegisters
+) -> tuple[Slot, WireVector]:
+    """Slots of the tile at the head of the shadow chain, and `advance`: the head lane has been taken."""
+    layout = design.layout
+    phases = layout.phases
+    load = registers.delayed(issue.tile_end, "upd_load", DRAIN_LATENCY - 1)
+    start = registers.delayed(load, "upd_start")
+    phase = hold(delay(issue.phase, "upd_phase_in", DRAIN_LATENCY - 1), load, "upd_phase")
+    tile_toggle = hold(delay(toggle, "upd_toggle_in", DRAIN_LATENCY - 1), load, "upd_toggle")
+    emit = hold(delay(issue.emit, "upd_emit_in", DRAIN_LATENCY - 1), load, "upd_emit")
+    tile = delay(issue.tile, "upd_tile_in", DRAIN_LATENCY - 1)
+    first = hold(_tile_base(layout, delay(issue.phase, "upd_base_in", DRAIN_LATENCY - 1), tile), load, "upd_first")
+
+    running = registers.make(1, "upd_running")
+    rounds = max(p.units_per_tile + (FEEDBACK_ROUNDS if p.kind in UNIT_KINDS else 0) for p in phases)
+    unit = registers.make(index_width(rounds), "upd_unit")
+    place = registers.make(index_width(UNIT_ROUND), "upd_place")
+    active = start | running
+
+    last_place = table(phase, [UNIT_ROUND - 1 if p.kind in UNIT_KINDS else 0 for p in phases], len(place))
+    last_unit = table(
+        phase, [p.units_per_tile - 1 + (FEEDBACK_ROUNDS if p.kind in UNIT_KINDS else 0) for p in phases], len(unit)
+    )
+    round_end = place == last_place
+    tile_done = active & round_end & (unit == last_unit)
+    zero_place, zero_unit = Const(0, len(place)), Const(0, len(unit))
+    next_place = pyrtl.select(round_end, zero_place, (place + 1)[: len(place)])
+    next_unit = pyrtl.select(tile_done, zero_unit, (unit + 1)[: len(unit)])
+    registers.set_next(running, active & ~tile_done)
+    registers.set_next(place, pyrtl.select(active, next_place, place))
+    registers.set_next(unit, pyrtl.select(active & round_end, next_unit, unit))
+
+    is_unit_kind = table(phase, [int(p.kind in UNIT_KINDS) for p in phases], 1)
+    fed_back = is_unit_kind & (place == UNIT_ROUND - 1)
+    lag = pyrtl.select(fed_back, Const(FEEDBACK_ROUNDS, len(unit) + 1), Const(0, len(unit) + 1))
+    slot_unit = signed_difference(len(unit) + 1, pyrtl.concat(Const(0, 1), unit), lag)
+    in_tile = ~slot_unit[-1] & (slot_unit[:-1] < table(phase, [p.units_per_tile for p in phases], len(unit) + 1))
+    local = (first + slot_unit[:-1])[: len(first) + 1]
+    exists = local < table(phase, [p.n_units for p in phases], len(local))
+    offsets = [0 if p.cell is None else layout.cell_offsets[p.cell] for p in phases]
+    index_bits = index_width(max(layout.n_states, phases[-1].n_units))
+    index = (local + table(phase, offsets, index_bits))[:index_bits]
+
+    does = {}
+    for kind in {p.kind: None for p in phases}:
+        here = pyrtl.or_all_bits(pyrtl.concat_list([phase == n for n, p in enumerate(phases) if p.kind == kind]))
+        for number, name in enumerate(_SLOTS[kind]):
+            at_place = (place == number) if kind in UNIT_KINDS else Const(1, 1)
+            does[name] = Pipeline(active & here & at_place, f"slot_{name}", registers)
+    real = active & in_tile & exists
+    slot = Slot(
+        does=does,
+        phase=Pipeline(phase, "slot_phase"),
+        index=Pipeline(index, "slot_index"),
+        local=Pipeline(local, "slot_local"),
+        real=Pipeline(real, "slot_real", registers),
+        toggle=Pipeline(tile_toggle, "slot_toggle"),
+        emit=Pipeline(emit, "slot_emit"),
+    )
+    return slot, active & ~fed_back
+
+
+def _tile_base(layout: Layout, phase: WireVector, tile: WireVector) -> WireVector:
+    """Number of the tile's first unit within its phase."""
+    width = index_width(max(p.n_tiles * p.units_per_tile for p in layout.phases))
+    strides = sorted({p.units_per_tile for p in layout.phases})
+    products = []
+    for stride in strides:
+        multiples = [min(n * stride, (1 << width) - 1) for n in range(max(p.n_tiles for p in layout.phases))]
+        products.append(table(tile, multiples, width))
+    return select_from(table(phase, [strides.index(p.units_per_tile) for p in layout.phases], index_width(len(strides))),
+                       products)
+
+
+def build_update(
+    design: DesignConfig, qmodel: QuantizedModel, head: ShadowHead, slot: Slot, reads: UpdateReads
+) -> UpdateWrites:
+    """The arithmetic of all streams behind one sequencer."""
+    results = [_build_stream(design, qmodel, s, acc, head.shift, slot, reads) for s, acc in enumerate(head.accumulators)]
+    per_stream = {name: [r[name] for r in results] for name in ("h", "c", "rh", "z", "y")}
+    off = Const(0, 1)
+    real_done, real_act = slot.real.at(_DONE), slot.real.at(_ACT)
+    h_we = _any(slot, _WRITES_H, _DONE) & real_done
+    if design.model.output is None:
+        last = slot.phase.at(_DONE) == design.layout.y_phase
+        y_we = h_we & last & slot.emit.at(_DONE)
+    else:
+        y_we = _any(slot, ("output",), _ACT) & real_act
+    return UpdateWrites(
+        h_we=h_we,
+        c_we=_any(slot, ("lstm_g",), _DONE) & real_done,
+        rh_we=_any(slot, ("before_r",), _DONE) & real_done if "before_r" in slot.does else off,
+        z_we=_any(slot, ("before_z",), _ACT) & real_act if "before_z" in slot.does else off,
+        y_we=y_we,
+        **per_stream,
+    )
+
+
+def _any(slot: Slot, names: tuple[str, ...], cycles: int) -> WireVector:
+    """Whether the slot `cycles` ago did one of `names`."""
+    bits = [slot.does[name].at(cycles) for name in names if name in slot.does]
+    return pyrtl.or_all_bits(pyrtl.concat_list(bits)) if bits else Const(0, 1)
+
+
+def _has(slot: Slot, *names: str) -> bool:
+    return any(name in slot.does for name in names)
+
+
+def _build_stream(
+    design: DesignConfig, qmodel: QuantizedModel, s: int, acc: WireVector, shift: WireVector, slot: Slot,
+    reads: UpdateReads,
+) -> dict[str, WireVector]:
+    """One stream's requantiser, activation unit and product stage; results by name."""
+    name = f"upd_s{s}"
+    shifted = delay(_shift(acc, shift), f"{name}_shifted")
+    from_lane = saturate(round_shift(shifted, 1), PREACT_BITS)
+    feedback = Register(PREACT_BITS, f"{name}_feedback") if _has(slot, "lstm_t", "after_t") else None
+    preact = from_lane
+    if feedback is not None:
+        choose = _any(slot, ("lstm_t", "after_t"), _BACK)
+        preact = pyrtl.select(choose, _fed_back(design, qmodel, feedback, slot.phase.at(_BACK)), from_lane)
+    preact = delay(preact, f"{name}_preact")
+
+    act = build_activation(
+        make_table(design.quant.activation_segment_bits), preact, _function(design, slot),
+        gates=_uses_table(design), linear=_uses_linear(design, slot), name=f"{name}_act",
+    )
+    results = {"z": act, "y": sign_extend(act, PREACT_BITS)}
+    total = _build_product(design, qmodel, s, act, slot, reads, name)
+    results["h"] = delay(saturate(round_shift(total, 23), 8), f"{name}_h")
+    results["rh"] = delay(saturate(round_shift(total, 15), 8), f"{name}_rh") if _has(slot, "before_r") else Const(0, 8)
+    results["c"] = Const(0, PREACT_BITS)
+    if _has(slot, "lstm_g"):
+        results["c"] = delay(_narrow_c(design, qmodel, total, slot), f"{name}_c")
+    if feedback is not None:
+        _feed(feedback, results["c"], total, slot, name)
+    if design.model.output is None:
+        results["y"] = sign_extend(results["h"], PREACT_BITS)
+    return results
+
+
+def _shift(acc: WireVector, stored_shift: WireVector) -> WireVector:
+    """acc << 4 >> stored_shift with one more bit below the point, for the rounding that follows.
+
+    Stored shifts are shift + 4, so that a negative shift is a smaller right shift of acc << 4.
+    """
+    wide = pyrtl.concat(acc, Const(0, 5))
+    return pyrtl.shift_right_arithmetic(wide, stored_shift)
+
+
+def _uses_table(design: DesignConfig) -> bool:
+    return any(p.activation in ("gates", "tanh", "sigmoid") for p in design.layout.phases)
+
+
+def _uses_linear(design: DesignConfig, slot: Slot) -> bool:
+    linear = any(p.activation in ("relu", "identity", "log_softmax") for p in design.layout.phases)
+    return linear or _has(slot, *_PASSED)
+
+
+def _function(design: DesignConfig, slot: Slot) -> ActivationSelect:
+    """Which activation the slot at the activation unit's input register wants."""
+    cycles = REQUANTIZE_LATENCY
+    phase = slot.phase.at(cycles)
+    rows = _any(slot, ("elman", "output"), cycles)
+
+    def wanted(names: tuple[str, ...], slots: tuple[str, ...]) -> WireVector:
+        by_phase = table(phase, [int(p.activation in names) for p in design.layout.phases], 1)
+        return _any(slot, slots, cycles) | (rows & by_phase)
+
+    return ActivationSelect(
+        sigmoid=wanted(("sigmoid",), _SIGMOID),
+        relu=wanted(("relu",), ()),
+        identity=wanted(("identity", "log_softmax"), _PASSED),
+    )
+
+
+def _c_frac_bits(qmodel: QuantizedModel) -> dict[int, int]:
+    return {n: cell.c_frac_bits for n, cell in enumerate(qmodel.cells) if cell.spec.kind == "lstm"}
+
+
+def _by_cell_format(design_phase: WireVector, qmodel: QuantizedModel, phases, build) -> WireVector:
+    """build(c_frac_bits) for the cell of the slot's phase."""
+    formats = sorted(set(_c_frac_bits(qmodel).values()))
+    choices = [build(n) for n in formats]
+    if len(choices) == 1:
+        return choices[0]
+    numbers = [formats.index(_c_frac_bits(qmodel).get(p.cell, formats[0])) for p in phases]
+    return select_from(table(design_phase, numbers, index_width(len(formats))), choices)
+
+
+def _fed_back(design: DesignConfig, qmodel: QuantizedModel, feedback: WireVector, phase: WireVector) -> WireVector:
+    """The fed-back value as a pre-activation: c' (s16.n) to s16.12; a GRU's n is in s16.12 already."""
+    phases = design.layout.phases
+    if not _c_frac_bits(qmodel):
+        return feedback
+    cell_state = _by_cell_format(phase, qmodel, phases, lambda n: saturate(round_shift(feedback, n - 12), PREACT_BITS))
+    if not any(p.kind == "gru_after" for p in phases):
+        return cell_state
+    return pyrtl.select(table(phase, [int(p.kind == "lstm") for p in phases], 1), cell_state, feedback)
+
+
+def _build_product(
+    design: DesignConfig, qmodel: QuantizedModel, s: int, act: WireVector, slot: Slot, reads: UpdateReads, name: str
+) -> WireVector:
+    """a * b + addend of the slot, three registers deep, before narrowing: fraction 30 for c and h, 27 for n, 22 for rh.
+
+    The product is split at b's low byte, so that neither half is a long multiplier. The addend is 16 bits wide
+    with its lowest bit at 2^15: every addend of the contract is.
+    """
+    a, b, addend = _operands(s, act, slot, reads, name)
+    width = _total_bits(qmodel)
+    total = Register(width, f"{name}_total")
+    added = pyrtl.concat(delay(addend, f"{name}_addend", 2), Const(0, 15))
+    terms = [added]
+    if a is not None:
+        a, b = delay(a, f"{name}_a"), delay(b, f"{name}_b")
+        low = delay(signed_product(a, pyrtl.concat(Const(0, 1), b[:8])), f"{name}_low")
+        high = delay(signed_product(a, b[8:]), f"{name}_high")
+        terms += [low, pyrtl.concat(high, Const(0, 8))]
+    if _has(slot, "lstm_g"):
+        # f*c is the total of the slot before g's; align its fraction 15+n with i*g's 30.
+        is_g = slot.does["lstm_g"].at(_ACT + 2)
+        aligned = _by_cell_format(
+            slot.phase.at(_ACT + 2), qmodel, design.layout.phases,
+            lambda n: round_shift(total, n - 15)[:width],
+        )
+        terms.append(pyrtl.select(is_g, aligned, Const(0, width)))
+    total.next <<= signed_sum(width, *terms)
+    return total
+
+
+def _total_bits(qmodel: QuantizedModel) -> int:
+    """Bits of the sum of products: 2^30 * 2 for h and n; for c one bit more than f*c at fraction 30 needs."""
+    return max([34] + [30 + (15 - n) + 2 for n in _c_frac_bits(qmodel).values()])
+
+
+def _operands(
+    s: int, act: WireVector, slot: Slot, reads: UpdateReads, name: str
+) -> tuple[WireVector | None, WireVector | None, WireVector]:
+    """(a s16, b s17, addend s16) of the slot whose activated value is `act`; a and b None if nothing multiplies."""
+    zero, zero_b = Const(0, 16), Const(0, 17)
+    a_choices, b_choices, addends = [], [], []
+
+    def when(slot_name: str, a: WireVector, b: WireVector, addend: WireVector | None = None) -> None:
+        chosen = slot.does[slot_name].at(_ACT)
+        a_choices.append(pyrtl.select(chosen, a, zero))
+        b_choices.append(pyrtl.select(chosen, sign_extend(b, 17), zero_b))
+        if addend is not None:
+            addends.append(pyrtl.select(chosen, addend, zero))
+
+    def held(slot_name: str) -> Register:
+        return hold(act, slot.does[slot_name].at(_ACT), f"{name}_{slot_name}")
+
+    h_old = pyrtl.concat(reads.h_old[s], Const(0, 8)) if _has(slot, "after_t", "before_r", "before_n") else None
+    if _has(slot, "lstm_g"):
+        when("lstm_f", act, reads.c_old[s])
+        when("lstm_g", held("lstm_i"), act)
+        when("lstm_t", _queue(slot, "lstm_o", act, name), act)
+    if _has(slot, "after_t"):
+        when("after_n", held("after_r"), act, held("after_x"))
+        when("after_t", _queue(slot, "after_z", act, name), signed_difference(17, h_old, act), act)
+    if _has(slot, "before_r"):
+        when("before_r", act, reads.h_old[s])
+        when("before_n", reads.z[s], signed_difference(17, act, h_old), h_old)
+    if _has(slot, "elman"):
+        addends.append(pyrtl.select(slot.does["elman"].at(_ACT), act, zero))
+
+    def merged(choices: list[WireVector], otherwise: WireVector) -> WireVector:
+        result = choices[0] if choices else otherwise
+        for choice in choices[1:]:
+            result = result | choice
+        return result
+
+    addend = merged(addends, zero)
+    if not a_choices:
+        return None, None, addend
+    return merged(a_choices, zero), merged(b_choices, zero_b), addend
+
+
+def _queue(slot: Slot, slot_name: str, act: WireVector, name: str) -> WireVector:
+    """The gate of the unit whose fed-back slot is at the product stage now, FEEDBACK_ROUNDS rounds old."""
+    value = act
+    shift = slot.does[slot_name].at(_ACT)
+    for depth in range(FEEDBACK_ROUNDS + 1):
+        value = hold(value, shift, f"{name}_{slot_name}_q{depth}")
+    return value
+
+
+def _narrow_c(design: DesignConfig, qmodel: QuantizedModel, total: WireVector, slot: Slot) -> WireVector:
+    """c' = sat_16(rs(total, 30 - n))."""
+    return _by_cell_format(
+        slot.phase.at(_DONE - 1), qmodel, design.layout.phases,
+        lambda n: saturate(round_shift(total, 30 - n), PREACT_BITS),
+    )
+
+
+def _feed(feedback: Register, c: WireVector, total: WireVector, slot: Slot, name: str) -> None:
+    """Hold c' (LSTM) or the pre-activation of n (GRU reset after) until its fed-back slot comes."""
+    value: WireVector = feedback
+    if _has(slot, "lstm_g"):
+        value = pyrtl.select(slot.does["lstm_g"].at(_DONE), c, value)
+    if _has(slot, "after_n"):
+        n = delay(saturate(round_shift(total, 15), PREACT_BITS), f"{name}_n")
+        value = pyrtl.select(slot.does["after_n"].at(_DONE), n, value)
+    feedback.next <<= value

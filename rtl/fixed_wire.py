@@ -1,0 +1,111 @@
+"""Signed fixed-point values on PyRTL wires: formats are carried along, and never mixed in silence.
+
+PyRTL's `<<=` truncates or zero-extends without a word. Here a value is a wire with its format; widths change
+only through the named operations below, and `connect` refuses anything but equal formats.
+
+Rounding is half up, `(v + 2^(k-1)) >> k`; narrowing saturates. This is the RTL's own statement of the rule in
+docs/arithmetic.md; golden states it independently and tests compare the two.
+"""
+
+from dataclasses import dataclass
+
+import pyrtl
+from pyrtl import WireVector
+
+
+class FormatError(ValueError):
+    """Two fixed-point formats that must be equal are not."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A two's complement value `wire` * 2^-frac_bits."""
+
+    wire: WireVector
+    frac_bits: int
+
+    @property
+    def width_bits(self) -> int:
+        return len(self.wire)
+
+    def __str__(self) -> str:
+        return f"s{self.width_bits}.{self.frac_bits}"
+
+
+def sign_extend(wire: WireVector, width_bits: int) -> WireVector:
+    """Two's complement extension to `width_bits`, which must not be narrower than the wire."""
+    if width_bits < len(wire):
+        raise FormatError(f"sign extension must widen, not go from {len(wire)} to {width_bits} bits ({wire.name})")
+    return wire if width_bits == len(wire) else wire.sign_extended(width_bits)
+
+
+def signed_sum(width_bits: int, *terms: WireVector) -> WireVector:
+    """Sum of two's complement terms, exact if `width_bits` can hold it."""
+    total = sign_extend(terms[0], width_bits)
+    for term in terms[1:]:
+        total = (total + sign_extend(term, width_bits))[:width_bits]
+    return total
+
+
+def signed_difference(width_bits: int, left: WireVector, right: WireVector) -> WireVector:
+    """left - right in two's complement, exact if `width_bits` can hold it."""
+    return (sign_extend(left, width_bits) - sign_extend(right, width_bits))[:width_bits]
+
+
+def signed_product(left: WireVector, right: WireVector) -> WireVector:
+    """Exact two's complement product, as wide as both operands together."""
+    width = len(left) + len(right)
+    return (sign_extend(left, width) * sign_extend(right, width))[:width]
+
+
+def saturate(wire: WireVector, width_bits: int) -> WireVector:
+    """Narrow to `width_bits`, clamping to the most negative or most positive code.
+
+    A value fits exactly when all bits from the new sign bit upwards are equal.
+    """
+    if width_bits >= len(wire):
+        return sign_extend(wire, width_bits)
+    top = wire[width_bits - 1 :]
+    fits = ~pyrtl.or_all_bits(top) | pyrtl.and_all_bits(top)
+    sign = wire[-1]
+    limit = pyrtl.concat(sign, *[~sign] * (width_bits - 1))
+    return pyrtl.select(fits, wire[:width_bits], limit)
+
+
+def round_shift(wire: WireVector, shift: int) -> WireVector:
+    """(wire + 2^(shift-1)) >> shift for shift > 0, one bit wider than the quotient needs; wire << -shift else."""
+    if shift <= 0:
+        return pyrtl.concat(wire, pyrtl.Const(0, -shift)) if shift else wire
+    width = len(wire) + 1
+    return signed_sum(width, wire, pyrtl.Const(1 << (shift - 1), shift + 1))[shift:]
+
+
+def resize(value: Fixed, width_bits: int, frac_bits: int) -> Fixed:
+    """Round to `frac_bits`, saturate to `width_bits`.
+
+    >>> pyrtl.reset_working_block()
+    >>> str(resize(Fixed(pyrtl.Input(16, "a"), 12), 8, 7))
+    's8.7'
+    """
+    return Fixed(saturate(round_shift(value.wire, value.frac_bits - frac_bits), width_bits), frac_bits)
+
+
+def connect(destination: Fixed, source: Fixed) -> None:
+    """destination <<= source (`.next` for a register), formats equal or FormatError."""
+    if (destination.width_bits, destination.frac_bits) != (source.width_bits, source.frac_bits):
+        raise FormatError(
+            f"{destination.wire.name} takes {destination}, not {source} ({source.wire.name}): resize it first"
+        )
+    drive(destination.wire, source.wire)
+
+
+def drive(destination: WireVector, source: WireVector) -> None:
+    """Connect equally wide wires; a register is driven through its `next`."""
+    if len(destination) != len(source):
+        raise FormatError(
+            f"{destination.name} is {len(destination)} bits wide, its driver {source.name} {len(source)}"
+        )
+    if isinstance(destination, pyrtl.Register):
+        destination.next <<= source
+    else:
+        destination <<= source
