@@ -13,6 +13,9 @@ rounds after the unit's gates, so that these are through. Gates wait for it in t
 serves all streams; each stream has its own arithmetic. Widths and rounding: docs/arithmetic.md.
 """
 
+import functools
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyrtl
@@ -27,10 +30,8 @@ from rtl.fixed_wire import round_shift, saturate, sign_extend, signed_difference
 from rtl.layout import UNIT_KINDS, Layout
 from rtl.mac_array import ShadowHead
 from rtl.registers import ControlRegisters, Pipeline, delay, hold, index_width, select_from, table
-from rtl.timing import ACTIVATION_LATENCY, DRAIN_LATENCY, FEEDBACK_ROUNDS, PRODUCT_LATENCY, REQUANTIZE_LATENCY, UNIT_ROUND
+from rtl.timing import ACTIVATED, DRAIN_LATENCY, FEEDBACK_ROUNDS, NARROWED, REQUANTIZE_LATENCY, UNIT_ROUND
 
-_ACT = REQUANTIZE_LATENCY + ACTIVATION_LATENCY  # slot -> activated value
-_DONE = _ACT + PRODUCT_LATENCY  # slot -> narrowed product
 _BACK = REQUANTIZE_LATENCY - 1  # slot -> choice between a lane and the fed-back value
 
 # Slots of each kind in order; the last of a unit kind is fed back.
@@ -77,7 +78,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class UpdateReads:
-    """State that the update asks for, per stream, in the cycle of `index` _ACT cycles after the slot."""
+    """State that the update asks for, per stream, in the cycle of `index` ACTIVATED cycles after the slot."""
 
     h_old: list[WireVector]
     c_old: list[WireVector]
@@ -108,11 +109,11 @@ def build_sequencer(
     phases = layout.phases
     load = registers.delayed(issue.tile_end, "upd_load", DRAIN_LATENCY - 1)
     start = registers.delayed(load, "upd_start")
-    phase = hold(delay(issue.phase, "upd_phase_in", DRAIN_LATENCY - 1), load, "upd_phase")
+    next_phase = delay(issue.phase, "upd_phase_in", DRAIN_LATENCY - 1)
+    phase = hold(next_phase, load, "upd_phase")
     tile_toggle = hold(delay(toggle, "upd_toggle_in", DRAIN_LATENCY - 1), load, "upd_toggle")
     emit = hold(delay(issue.emit, "upd_emit_in", DRAIN_LATENCY - 1), load, "upd_emit")
-    tile = delay(issue.tile, "upd_tile_in", DRAIN_LATENCY - 1)
-    first = hold(_tile_base(layout, delay(issue.phase, "upd_base_in", DRAIN_LATENCY - 1), tile), load, "upd_first")
+    first = _first_unit(layout, issue.tile, next_phase, load)
 
     running = registers.make(1, "upd_running")
     rounds = max(p.units_per_tile + (FEEDBACK_ROUNDS if p.kind in UNIT_KINDS else 0) for p in phases)
@@ -163,16 +164,17 @@ def build_sequencer(
     return slot, active & ~fed_back
 
 
-def _tile_base(layout: Layout, phase: WireVector, tile: WireVector) -> WireVector:
-    """Number of the tile's first unit within its phase."""
+def _first_unit(layout: Layout, tile: WireVector, next_phase: WireVector, load: WireVector) -> WireVector:
+    """Number of the drained tile's first unit within its phase."""
+    n_tiles = max(p.n_tiles for p in layout.phases)
     width = index_width(max(p.n_tiles * p.units_per_tile for p in layout.phases))
+    if n_tiles == 1:
+        return Const(0, width)
+    tile = delay(tile, "upd_tile_in", DRAIN_LATENCY - 1)
     strides = sorted({p.units_per_tile for p in layout.phases})
-    products = []
-    for stride in strides:
-        multiples = [min(n * stride, (1 << width) - 1) for n in range(max(p.n_tiles for p in layout.phases))]
-        products.append(table(tile, multiples, width))
-    return select_from(table(phase, [strides.index(p.units_per_tile) for p in layout.phases], index_width(len(strides))),
-                       products)
+    bases = [table(tile, [min(n * stride, (1 << width) - 1) for n in range(n_tiles)], width) for stride in strides]
+    numbers = [strides.index(p.units_per_tile) for p in layout.phases]
+    return hold(select_from(table(next_phase, numbers, index_width(len(strides))), bases), load, "upd_first")
 
 
 def build_update(
@@ -182,18 +184,18 @@ def build_update(
     results = [_build_stream(design, qmodel, s, acc, head.shift, slot, reads) for s, acc in enumerate(head.accumulators)]
     per_stream = {name: [r[name] for r in results] for name in ("h", "c", "rh", "z", "y")}
     off = Const(0, 1)
-    real_done, real_act = slot.real.at(_DONE), slot.real.at(_ACT)
-    h_we = _any(slot, _WRITES_H, _DONE) & real_done
+    real_done, real_act = slot.real.at(NARROWED), slot.real.at(ACTIVATED)
+    h_we = _any(slot, _WRITES_H, NARROWED) & real_done
     if design.model.output is None:
-        last = slot.phase.at(_DONE) == design.layout.y_phase
-        y_we = h_we & last & slot.emit.at(_DONE)
+        last = slot.phase.at(NARROWED) == design.layout.y_phase
+        y_we = h_we & last & slot.emit.at(NARROWED)
     else:
-        y_we = _any(slot, ("output",), _ACT) & real_act
+        y_we = _any(slot, ("output",), ACTIVATED) & real_act
     return UpdateWrites(
         h_we=h_we,
-        c_we=_any(slot, ("lstm_g",), _DONE) & real_done,
-        rh_we=_any(slot, ("before_r",), _DONE) & real_done if "before_r" in slot.does else off,
-        z_we=_any(slot, ("before_z",), _ACT) & real_act if "before_z" in slot.does else off,
+        c_we=_any(slot, ("lstm_g",), NARROWED) & real_done,
+        rh_we=_any(slot, ("before_r",), NARROWED) & real_done if "before_r" in slot.does else off,
+        z_we=_any(slot, ("before_z",), ACTIVATED) & real_act if "before_z" in slot.does else off,
         y_we=y_we,
         **per_stream,
     )
@@ -221,7 +223,7 @@ def _build_stream(
     preact = from_lane
     if feedback is not None:
         choose = _any(slot, ("lstm_t", "after_t"), _BACK)
-        preact = pyrtl.select(choose, _fed_back(design, qmodel, feedback, slot.phase.at(_BACK)), from_lane)
+        preact = pyrtl.select(choose, _fed_back(design, qmodel, feedback, slot), from_lane)
     preact = delay(preact, f"{name}_preact")
 
     act = build_activation(
@@ -281,25 +283,30 @@ def _c_frac_bits(qmodel: QuantizedModel) -> dict[int, int]:
     return {n: cell.c_frac_bits for n, cell in enumerate(qmodel.cells) if cell.spec.kind == "lstm"}
 
 
-def _by_cell_format(design_phase: WireVector, qmodel: QuantizedModel, phases, build) -> WireVector:
-    """build(c_frac_bits) for the cell of the slot's phase."""
+def _by_cell_format(
+    design: DesignConfig, qmodel: QuantizedModel, slot: Slot, cycles: int, build: Callable[[int], WireVector]
+) -> WireVector:
+    """build(c_frac_bits) for the cell that the slot `cycles` ago belongs to."""
     formats = sorted(set(_c_frac_bits(qmodel).values()))
     choices = [build(n) for n in formats]
     if len(choices) == 1:
         return choices[0]
-    numbers = [formats.index(_c_frac_bits(qmodel).get(p.cell, formats[0])) for p in phases]
-    return select_from(table(design_phase, numbers, index_width(len(formats))), choices)
+    numbers = [formats.index(_c_frac_bits(qmodel).get(p.cell, formats[0])) for p in design.layout.phases]
+    return select_from(table(slot.phase.at(cycles), numbers, index_width(len(formats))), choices)
 
 
-def _fed_back(design: DesignConfig, qmodel: QuantizedModel, feedback: WireVector, phase: WireVector) -> WireVector:
+def _fed_back(design: DesignConfig, qmodel: QuantizedModel, feedback: WireVector, slot: Slot) -> WireVector:
     """The fed-back value as a pre-activation: c' (s16.n) to s16.12; a GRU's n is in s16.12 already."""
     phases = design.layout.phases
     if not _c_frac_bits(qmodel):
         return feedback
-    cell_state = _by_cell_format(phase, qmodel, phases, lambda n: saturate(round_shift(feedback, n - 12), PREACT_BITS))
+    cell_state = _by_cell_format(
+        design, qmodel, slot, _BACK, lambda n: saturate(round_shift(feedback, n - 12), PREACT_BITS)
+    )
     if not any(p.kind == "gru_after" for p in phases):
         return cell_state
-    return pyrtl.select(table(phase, [int(p.kind == "lstm") for p in phases], 1), cell_state, feedback)
+    is_lstm = table(slot.phase.at(_BACK), [int(p.kind == "lstm") for p in phases], 1)
+    return pyrtl.select(is_lstm, cell_state, feedback)
 
 
 def _build_product(
@@ -313,8 +320,9 @@ def _build_product(
     a, b, addend = _operands(s, act, slot, reads, name)
     width = _total_bits(qmodel)
     total = Register(width, f"{name}_total")
-    added = pyrtl.concat(delay(addend, f"{name}_addend", 2), Const(0, 15))
-    terms = [added]
+    terms = []
+    if addend is not None:
+        terms.append(pyrtl.concat(delay(addend, f"{name}_addend", 2), Const(0, 15)))
     if a is not None:
         a, b = delay(a, f"{name}_a"), delay(b, f"{name}_b")
         low = delay(signed_product(a, pyrtl.concat(Const(0, 1), b[:8])), f"{name}_low")
@@ -322,11 +330,8 @@ def _build_product(
         terms += [low, pyrtl.concat(high, Const(0, 8))]
     if _has(slot, "lstm_g"):
         # f*c is the total of the slot before g's; align its fraction 15+n with i*g's 30.
-        is_g = slot.does["lstm_g"].at(_ACT + 2)
-        aligned = _by_cell_format(
-            slot.phase.at(_ACT + 2), qmodel, design.layout.phases,
-            lambda n: round_shift(total, n - 15)[:width],
-        )
+        is_g = slot.does["lstm_g"].at(ACTIVATED + 2)
+        aligned = _by_cell_format(design, qmodel, slot, ACTIVATED + 2, lambda n: round_shift(total, n - 15)[:width])
         terms.append(pyrtl.select(is_g, aligned, Const(0, width)))
     total.next <<= signed_sum(width, *terms)
     return total
@@ -339,20 +344,20 @@ def _total_bits(qmodel: QuantizedModel) -> int:
 
 def _operands(
     s: int, act: WireVector, slot: Slot, reads: UpdateReads, name: str
-) -> tuple[WireVector | None, WireVector | None, WireVector]:
-    """(a s16, b s17, addend s16) of the slot whose activated value is `act`; a and b None if nothing multiplies."""
+) -> tuple[WireVector | None, WireVector | None, WireVector | None]:
+    """(a s16, b s17, addend s16) of the slot whose activated value is `act`; None where no slot has one."""
     zero, zero_b = Const(0, 16), Const(0, 17)
     a_choices, b_choices, addends = [], [], []
 
     def when(slot_name: str, a: WireVector, b: WireVector, addend: WireVector | None = None) -> None:
-        chosen = slot.does[slot_name].at(_ACT)
+        chosen = slot.does[slot_name].at(ACTIVATED)
         a_choices.append(pyrtl.select(chosen, a, zero))
         b_choices.append(pyrtl.select(chosen, sign_extend(b, 17), zero_b))
         if addend is not None:
             addends.append(pyrtl.select(chosen, addend, zero))
 
     def held(slot_name: str) -> Register:
-        return hold(act, slot.does[slot_name].at(_ACT), f"{name}_{slot_name}")
+        return hold(act, slot.does[slot_name].at(ACTIVATED), f"{name}_{slot_name}")
 
     h_old = pyrtl.concat(reads.h_old[s], Const(0, 8)) if _has(slot, "after_t", "before_r", "before_n") else None
     if _has(slot, "lstm_g"):
@@ -366,24 +371,18 @@ def _operands(
         when("before_r", act, reads.h_old[s])
         when("before_n", reads.z[s], signed_difference(17, act, h_old), h_old)
     if _has(slot, "elman"):
-        addends.append(pyrtl.select(slot.does["elman"].at(_ACT), act, zero))
+        addends.append(pyrtl.select(slot.does["elman"].at(ACTIVATED), act, zero))
 
-    def merged(choices: list[WireVector], otherwise: WireVector) -> WireVector:
-        result = choices[0] if choices else otherwise
-        for choice in choices[1:]:
-            result = result | choice
-        return result
+    def merged(choices: list[WireVector]) -> WireVector | None:
+        return functools.reduce(operator.or_, choices) if choices else None
 
-    addend = merged(addends, zero)
-    if not a_choices:
-        return None, None, addend
-    return merged(a_choices, zero), merged(b_choices, zero_b), addend
+    return merged(a_choices), merged(b_choices), merged(addends)
 
 
 def _queue(slot: Slot, slot_name: str, act: WireVector, name: str) -> WireVector:
     """The gate of the unit whose fed-back slot is at the product stage now, FEEDBACK_ROUNDS rounds old."""
     value = act
-    shift = slot.does[slot_name].at(_ACT)
+    shift = slot.does[slot_name].at(ACTIVATED)
     for depth in range(FEEDBACK_ROUNDS + 1):
         value = hold(value, shift, f"{name}_{slot_name}_q{depth}")
     return value
@@ -392,8 +391,7 @@ def _queue(slot: Slot, slot_name: str, act: WireVector, name: str) -> WireVector
 def _narrow_c(design: DesignConfig, qmodel: QuantizedModel, total: WireVector, slot: Slot) -> WireVector:
     """c' = sat_16(rs(total, 30 - n))."""
     return _by_cell_format(
-        slot.phase.at(_DONE - 1), qmodel, design.layout.phases,
-        lambda n: saturate(round_shift(total, 30 - n), PREACT_BITS),
+        design, qmodel, slot, NARROWED - 1, lambda n: saturate(round_shift(total, 30 - n), PREACT_BITS)
     )
 
 
@@ -401,8 +399,8 @@ def _feed(feedback: Register, c: WireVector, total: WireVector, slot: Slot, name
     """Hold c' (LSTM) or the pre-activation of n (GRU reset after) until its fed-back slot comes."""
     value: WireVector = feedback
     if _has(slot, "lstm_g"):
-        value = pyrtl.select(slot.does["lstm_g"].at(_DONE), c, value)
+        value = pyrtl.select(slot.does["lstm_g"].at(NARROWED), c, value)
     if _has(slot, "after_n"):
         n = delay(saturate(round_shift(total, 15), PREACT_BITS), f"{name}_n")
-        value = pyrtl.select(slot.does["after_n"].at(_DONE), n, value)
+        value = pyrtl.select(slot.does["after_n"].at(NARROWED), n, value)
     feedback.next <<= value

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import pyrtl
 from pyrtl import Const, WireVector
 
-from rtl.cell_update import StepInfo, UpdateReads, UpdateWrites
+from rtl.cell_update import Slot, StepInfo, UpdateReads, UpdateWrites
 from rtl.config import DesignConfig
 from rtl.controller import Issue
 from rtl.registers import ControlRegisters, RegisterFile, delay, hold, index_width, table
 from rtl.streams import XBuffer
+from rtl.timing import ACTIVATED, NARROWED
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def build_columns(
     host_index = host.index.zero_extended(max(width, len(host.index)))[:width]
     index = delay(pyrtl.select(host.read, host_index, index), "col_index")
     from_x = delay(is_source("x") & ~host.read, "col_from_x")
-    from_rh = delay(is_source("rh") & ~host.read, "col_from_rh")
+    from_rh = delay(is_source("rh") & ~host.read, "col_from_rh") if state.rh else None
     old = is_source("h_old") | host.read
     every = lambda bit: pyrtl.concat_list([bit] * streams)  # noqa: E731 - one bit for each stream
     use_half = delay(half ^ every(~old), "col_half")
@@ -114,10 +115,10 @@ def build_columns(
 
 
 def build_update_reads(
-    design: DesignConfig, state: State, info: StepInfo, index: WireVector, local: WireVector, toggle: WireVector,
-    host: HostState,
+    design: DesignConfig, state: State, info: StepInfo, slot: Slot, host: HostState
 ) -> tuple[UpdateReads, list[WireVector]]:
-    """State that the update reads at `index` (all cells) or `local` (own cell); and c as the host sees it."""
+    """State that the update reads when a slot's activated value is there; and c as the host sees it."""
+    index, toggle = slot.index.at(ACTIVATED), slot.toggle.at(ACTIVATED)
     half = pyrtl.select(toggle, info.buffer[1], info.buffer[0])
     fresh = pyrtl.select(toggle, info.fresh[1], info.fresh[0])
     reads = UpdateReads([], [], [])
@@ -133,15 +134,15 @@ def build_update_reads(
             host_c.append(c)
             reads.c_old.append(pyrtl.select(fresh[s], Const(0, 16), c))
         if state.z:
-            reads.z.append(state.z[s].read(local))
+            reads.z.append(state.z[s].read(slot.local.at(ACTIVATED)))
     return reads, host_c
 
 
 def build_writes(
-    state: State, writes: UpdateWrites, info: StepInfo, half: WireVector, host: HostState,
-    done_index: WireVector, done_local: WireVector, done_toggle: WireVector, act_local: WireVector,
+    state: State, writes: UpdateWrites, info: StepInfo, half: WireVector, host: HostState, slot: Slot
 ) -> tuple[WireVector, WireVector]:
     """Store the update's results and the host's; returns the (h, c) write enables per stream of the update."""
+    done_index, done_toggle = slot.index.at(NARROWED), slot.toggle.at(NARROWED)
     keep = pyrtl.select(done_toggle, info.keep[1], info.keep[0])
     old_half = pyrtl.select(done_toggle, info.buffer[1], info.buffer[0])
     h_enables, c_enables = [], []
@@ -160,8 +161,8 @@ def build_writes(
             value = pyrtl.select(host_c, host.value, writes.c[s])
             state.c[s].write(c_we | host_c, _host_or(host_c, host.index, done_index), value)
         if state.rh:
-            state.rh[s].write(writes.rh_we, done_local, writes.rh[s])
-            state.z[s].write(writes.z_we, act_local, writes.z[s])
+            state.rh[s].write(writes.rh_we, slot.local.at(NARROWED), writes.rh[s])
+            state.z[s].write(writes.z_we, slot.local.at(ACTIVATED), writes.z[s])
     return _concat(h_enables), _concat(c_enables)
 
 

@@ -22,7 +22,9 @@ OPERAND_READ = 1  # column issued -> its element read from a state register
 UNIT_ROUND = 5  # cycles a four-lane unit takes in the update: four gates and one fed-back activation
 FEEDBACK_ROUNDS = 2  # rounds between a unit's gates and its fed-back activation
 
-_UPDATE_LATENCY = REQUANTIZE_LATENCY + ACTIVATION_LATENCY + PRODUCT_LATENCY + WRITE_LATENCY
+ACTIVATED = REQUANTIZE_LATENCY + ACTIVATION_LATENCY  # a lane's slot -> its activated value
+NARROWED = ACTIVATED + PRODUCT_LATENCY  # a lane's slot -> its narrowed result
+_UPDATE_LATENCY = NARROWED + WRITE_LATENCY
 
 
 def update_interval(phase: Phase) -> int:

@@ -20,11 +20,8 @@ from rtl.registers import ControlRegisters, delay
 from rtl.sram import SramPorts, attach_models, declare_ports, export_ports
 from rtl.state import HostState, State, build_columns, build_step_info, build_update_reads, build_writes
 from rtl.streams import XBuffer, XPorts, YStream, build_x_stream, build_y_stream, wants_y, y_phase_begins
-from rtl.timing import ACTIVATION_LATENCY, PRODUCT_LATENCY, REQUANTIZE_LATENCY
+from rtl.timing import ACTIVATED, NARROWED
 from rtl.weight_image import check_belongs
-
-_ACT = REQUANTIZE_LATENCY + ACTIVATION_LATENCY
-_DONE = _ACT + PRODUCT_LATENCY
 
 
 @dataclass(frozen=True)
@@ -99,16 +96,10 @@ def _build(design: DesignConfig, qmodel: QuantizedModel, probe) -> SramPorts:
 
     slot, advance = build_sequencer(design, issue, x.toggle, registers)
     head = build_mac_array(design, sram.read_data, elements, issue, advance, registers)
-    reads, host_c = build_update_reads(
-        design, state, info, slot.index.at(_ACT), slot.local.at(_ACT), slot.toggle.at(_ACT), host_state
-    )
+    reads, host_c = build_update_reads(design, state, info, slot, host_state)
     writes = build_update(design, qmodel, head, slot, reads)
-    done_index = slot.index.at(_DONE)
-    h_we, c_we = build_writes(
-        state, writes, info, half, host_state, done_index, slot.local.at(_DONE), slot.toggle.at(_DONE),
-        slot.local.at(_ACT),
-    )
-    y_index = slot.local.at(_DONE if design.model.output is None else _ACT)
+    h_we, c_we = build_writes(state, writes, info, half, host_state, slot)
+    y_index = slot.local.at(NARROWED if design.model.output is None else ACTIVATED)
     y = build_y_stream(design, writes.y, writes.y_we, y_index, y_phase_begins(design, issue), y_streams,
                        x.last, y_ready, registers)
     drive(y_busy, y.busy)
@@ -117,7 +108,7 @@ def _build(design: DesignConfig, qmodel: QuantizedModel, probe) -> SramPorts:
                             _causes(issue, x, y, registers))
     dat, irq = host.finish(status, sram.read_data, elements, host_c)
     _drive_outputs(host, dat, irq, x, y)
-    _drive_probes(probe, design, issue, writes, h_we, c_we, done_index)
+    _drive_probes(probe, design, issue, writes, h_we, c_we, slot.index.at(NARROWED))
     return sram
 
 
