@@ -67,7 +67,7 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
     if tasks and tasks[0].partition(":")[0] not in known:
         near = difflib.get_close_matches(tasks[0], known, n=1)
         if near and not Path(tasks[0]).exists():
-            raise InvalidDodoFile(f"there is no task {tasks[0]!r}; did you mean {near[0]}? ./stillwater list shows them")
+            raise InvalidDodoFile(f"there is no task {tasks[0]!r}; did you mean {near[0]}? (./stillwater list)")
     check_names([word.partition("=")[0] for word in words if "=" in word], tasks)
 
 

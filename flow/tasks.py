@@ -111,9 +111,9 @@ def train(design: DesignFile) -> None:
     train_design(design.reference)
 
 
-def doctor() -> bool:
+def doctor() -> None:
     from flow.doctor import print_report
-    return print_report()
+    print_report()
 
 
 def bench() -> None:

@@ -76,6 +76,7 @@ class TierCount:
 
     def pytest_terminal_summary(self, terminalreporter):
         for tier in self.tiers:
-            terminalreporter.write_line(f"tier {tier}: {self.n_passed[tier]} passed, {self.seconds[tier]:.0f} s of work")
+            n, seconds = self.n_passed[tier], self.seconds[tier]
+            terminalreporter.write_line(f"tier {tier}: {n} passed in {seconds:.0f} s of work")
         for line in self.below:
             terminalreporter.write_line(f"FEWER TESTS THAN THE FLOOR  {line}", red=True)
