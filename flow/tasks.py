@@ -108,7 +108,8 @@ def export(design: DesignFile) -> None:
 
 def train(design: DesignFile) -> None:
     from golden.train import train_design
-    train_design(design.reference)
+    from rtl.config import load_design
+    train_design(load_design(design.reference))
 
 
 def doctor() -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-COREUTILS = "cat cut dirname env grep head id ln mkdir mv readlink rm sed sh sha256sum sleep tail touch tr flock".split()
+COREUTILS = ("cat cut dirname env flock grep head id ln mkdir mv readlink rm sed sh sha256sum sleep tail touch "
+             "tr").split()
 DOIT = "import os, sys; print('doit', sys.argv[1:], os.getcwd(), os.environ['STILLWATER_CWD'])\n"
 
 

@@ -1,0 +1,158 @@
+"""The tasks as a person calls them: the menu, parameters by name, and what wrong ones are answered."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from doit.exceptions import InvalidDodoFile
+
+from flow.parameters import DESIGNS, OF_TASK, check_command_line, parse_designs, parse_tiers
+from flow.tasks import explained, one_a_weights_file, sources_of
+from golden.spec import SpecError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def doit(*args: str, cwd: Path = ROOT, **extra: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "doit", *args], cwd=cwd, capture_output=True, text=True,
+                          env={**os.environ, **extra}, timeout=60)
+
+
+def test_menu_names_every_task_once_with_its_parameters():
+    done = doit("list")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    for task, parameters in OF_TASK.items():
+        [line] = [line for line in lines if line.startswith(f"  {task} ") and "commas" not in line]
+        for parameter in parameters:
+            assert f"{parameter.name}={parameter.default}" in line
+        assert len(line.split()) > 3 + len(parameters), f"{task} has no description"
+    assert max(map(len, lines)) <= 100
+
+
+def test_menu_loads_nothing_heavy():
+    code = ("import sys; from doit.doit_cmd import DoitMain; DoitMain().run(['list']); "
+            "heavy = {'numpy', 'numba', 'pyrtl', 'aeon', 'rich', 'pandas'} & set(sys.modules); sys.exit(bool(heavy))")
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0
+
+
+def test_doits_own_options_of_list_still_work():
+    assert "sim:tiny" in doit("list", "--all").stdout.split()
+    assert doit("list", "-q", "--all", "sim", "design=tiny").stdout.split() == ["sim", "sim:table", "sim:tiny"]
+
+
+@pytest.mark.parametrize("args, message", [
+    (["sim", "dseign=tiny"], "sim takes the parameters design, not 'dseign'; did you mean design?"),
+    (["doctor", "design=tiny"], "doctor takes no parameters, not 'design'"),
+    (["simm"], "there is no task 'simm'; did you mean sim?"),
+    (["sim", "design=vowles"], "the path of a .yaml, not 'vowles'; did you mean vowels?"),
+    (["sim", "design=mine/x.yaml"], "design=mine/x.yaml: there is no such file"),
+    (["test", "tier=night"], "tier must be all or one or more of fast, eda, nightly, not 'night'"),
+    (["list", "colour=red"], "the tasks take the parameters design, tier, not 'colour'"),
+])
+def test_a_wrong_word_gets_one_message(args, message):
+    done = doit(*args)
+    assert done.returncode == 3
+    assert done.stderr.startswith("ERROR: ") and message in done.stderr
+    assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_subtasks_and_doits_commands_are_not_mistaken_for_typing_errors():
+    check_command_line(["sim:tiny"])
+    check_command_line(["forget", "sim"])
+    check_command_line(["-n", "2", "sim", "design=tiny"])
+
+
+def test_designs_by_name_by_list_and_by_path(tmp_path):
+    everything = [design.name for design in parse_designs("all")]
+    assert everything[0] == "tiny" and sorted(everything) == sorted(path.stem for path in DESIGNS.glob("*.yaml"))
+    assert [design.name for design in parse_designs("vowels,tiny")] == ["vowels", "tiny"]
+    assert parse_designs("vowels")[0].reference == "vowels"
+    (tmp_path / "mine.yaml").write_text("title: mine\n")
+    [mine] = parse_designs("mine.yaml", cwd=tmp_path)
+    assert (mine.name, mine.reference) == ("mine", str(tmp_path / "mine.yaml"))
+    (tmp_path / "tiny.yaml").write_text("title: another\n")
+    with pytest.raises(InvalidDodoFile, match="two designs cannot both be called tiny"):
+        parse_designs("tiny,tiny.yaml", cwd=tmp_path)
+
+
+def test_a_relative_design_starts_where_the_bootstrap_was_called(tmp_path):
+    (tmp_path / "mine.yaml").write_text("title: mine\n")
+    done = doit("list", "--all", "design=mine.yaml", STILLWATER_CWD=str(tmp_path))
+    assert "sim:mine" in done.stdout.split()
+
+
+def test_tiers_keep_their_order():
+    assert parse_tiers("eda,fast") == ("fast", "eda")
+    assert parse_tiers("all") == ("fast", "eda", "nightly")
+
+
+def test_a_design_depends_on_sources_its_file_and_its_weights():
+    [design] = parse_designs("vowels")
+    names = {str(Path(path).relative_to(ROOT)) for path in sources_of(design)}
+    assert {"golden/fixed.py", "rtl/controller.py", "flow/step.py", "rtl/designs/vowels.yaml",
+            "requirements.lock"} <= names
+    assert "rtl/designs/tiny.yaml" not in names and not any("__pycache__" in name for name in names)
+
+
+def test_a_broken_design_file_does_not_break_the_menu(tmp_path):
+    (tmp_path / "broken.yaml").write_text("weights: [\n")
+    done = doit("list", "--all", f"design={tmp_path / 'broken.yaml'}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_designs_that_share_weights_are_trained_once():
+    trained = [design.name for design in one_a_weights_file(parse_designs("all"))]
+    assert "vowels" in trained and "vowels_x4" not in trained
+
+
+def test_bad_input_ends_a_task_with_its_message_and_a_bug_with_its_traceback():
+    def refuse():
+        raise SpecError("lanes must be 4, not 5")
+
+    assert explained(refuse)().get_msg().strip() == "lanes must be 4, not 5"
+    with pytest.raises(ZeroDivisionError):
+        explained(lambda: 1 / 0)()
+
+
+DODO = """
+import os, signal
+from pathlib import Path
+from flow.durable import Reporter
+from flow.tasks import entry
+from golden.spec import SpecError
+DOIT_CONFIG = {"backend": "durable", "dep_file": "memory.db", "reporter": Reporter, "verbosity": 2}
+
+def refuse(): raise SpecError("no such thing")
+def write(path): Path(path).write_text("x")
+def die(): os.kill(os.getpid(), signal.SIGKILL)
+
+def task_first(): return entry(write, "first", file_dep=["dodo.py"], targets=["first"])
+def task_second(): return entry(die, task_dep=["first"])
+def task_refused(): return entry(refuse)
+def task_after(): return entry(write, "after", task_dep=["refused"])
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "dodo.py").write_text(DODO)
+    (tmp_path / "pyproject.toml").write_text('[tool.doit.plugins.backend]\ndurable = "flow.durable:DurableDB"\n')
+    return tmp_path
+
+
+def test_a_killed_run_remembers_what_was_done(project):
+    killed = doit("second", cwd=project, PYTHONPATH=str(ROOT))
+    assert killed.returncode == -signal.SIGKILL and ">  first" in killed.stdout
+    again = doit("first", cwd=project, PYTHONPATH=str(ROOT))
+    assert again.stdout == "-- first (up to date)\n"
+
+
+def test_a_failure_is_its_message(project):
+    done = doit("after", cwd=project, PYTHONPATH=str(ROOT))
+    assert done.returncode != 0 and not (project / "after").exists()
+    assert "refused failed: no such thing\n" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
