@@ -104,10 +104,12 @@ def forward(
     """Runs x (T, B, X) through the model; initial = (h per cell, c or None per cell), each (B, H); default zeros."""
     x = np.asarray(x, dtype=np.float64)
     tapes = []
+    given_h, given_c = initial if initial is not None else (None, None)
     for layer, spec in enumerate(model.cells):
-        shape = (x.shape[1], spec.hidden_size)
-        h_0 = np.zeros(shape) if initial is None else initial[0][layer]
-        c_0 = np.zeros(shape) if initial is None else initial[1][layer]
+        h_0, c_0 = (
+            np.zeros((x.shape[1], spec.hidden_size)) if given is None or given[layer] is None else given[layer]
+            for given in (given_h, given_c)
+        )
         tape = _FORWARD[_form(spec)](spec, _cell_params(params, layer), x, h_0, c_0, arithmetic, layer)
         tapes.append(tape)
         x = tape.h[1:]

@@ -12,8 +12,13 @@ N_PLAIN_LINES = 5
 
 
 @contextmanager
-def epoch_progress(title: str, n_epochs: int, console: Console | None = None) -> Iterator[Callable[[int, float], None]]:
-    """Gives report(epoch, loss), to be called after each of n_epochs epochs, counted from 0."""
+def epoch_progress(
+    title: str | None, n_epochs: int, console: Console | None = None
+) -> Iterator[Callable[[int, float], None]]:
+    """Gives report(epoch, loss), to be called after each of n_epochs epochs, counted from 0. No title: shows nothing."""
+    if title is None:
+        yield lambda epoch, loss: None
+        return
     console = console or Console()
     if not console.is_terminal:
         marks = {round(n_epochs * k / N_PLAIN_LINES) - 1 for k in range(1, N_PLAIN_LINES + 1)}

@@ -111,7 +111,8 @@ def _real_rows(w, bias, shift, preact_frac_bits: int) -> tuple[np.ndarray, np.nd
 
 
 def fine_tune(
-    calibrated: QuantizedModel, params: Mapping[str, np.ndarray], dataset: Dataset, spec: TrainSpec, title: str
+    calibrated: QuantizedModel, params: Mapping[str, np.ndarray], dataset: Dataset, spec: TrainSpec,
+    title: str | None = None
 ) -> QuantizedModel:
     """Fine-tunes a calibrated model for spec.qat_epochs; params are the float parameters that it was made from."""
     model, offset, scale = calibrated.model, calibrated.x_offset, calibrated.x_scale

@@ -66,14 +66,16 @@ def train_design(design: TrainableDesign) -> TrainResult:
     return result
 
 
-def train_weights(model: ModelSpec, quant: QuantSpec, dataset: Dataset, spec: TrainSpec, title: str) -> TrainResult:
-    """Trains on the training split and measures on the test split."""
+def train_weights(
+    model: ModelSpec, quant: QuantSpec, dataset: Dataset, spec: TrainSpec, title: str | None = None
+) -> TrainResult:
+    """Trains on the training split and measures on the test split; without a title no progress is shown."""
     start = perf_counter()
     params = train_float(model, dataset, spec, title)
     calibrated = quantize_ptq(model, params, quant, dataset.x_train, dataset.lengths_train)
     qmodel = calibrated
     if spec.qat_epochs:
-        qmodel = fine_tune(calibrated, params, dataset, spec, f"{title} fine-tuning")
+        qmodel = fine_tune(calibrated, params, dataset, spec, title and f"{title} fine-tuning")
     test = (dataset.x_test, dataset.lengths_test, dataset.labels_test, dataset.n_classes)
     return TrainResult(
         Weights(params, qmodel), float_accuracy(model, params, *test), int_accuracy(calibrated, *test),
@@ -81,7 +83,9 @@ def train_weights(model: ModelSpec, quant: QuantSpec, dataset: Dataset, spec: Tr
     )
 
 
-def train_float(model: ModelSpec, dataset: Dataset, spec: TrainSpec, title: str) -> dict[str, np.ndarray]:
+def train_float(
+    model: ModelSpec, dataset: Dataset, spec: TrainSpec, title: str | None = None
+) -> dict[str, np.ndarray]:
     """The float parameters, rounded to float32, for inputs in the data set's units.
 
     Training itself sees every channel with mean 0 and deviation 1; mean and deviation go into the weights at the
