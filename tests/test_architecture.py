@@ -96,3 +96,19 @@ def test_no_file_knows_the_machine_that_it_was_made_on():
     found = [path.name for path in paths if path.is_file() and path != Path(__file__).resolve()
              and path.suffix not in (".png", ".npz") and home.search(path.read_bytes())]
     assert not found
+
+
+def test_the_picture_is_as_its_script_draws_it(tmp_path):
+    shutil.copy(ROOT / "docs" / "draw_overview.py", tmp_path)
+    subprocess.run([sys.executable, tmp_path / "draw_overview.py"], check=True)
+    assert (tmp_path / "overview.svg").read_bytes() == (ROOT / "docs" / "overview.svg").read_bytes()
+
+
+def test_readme_names_what_there_is():
+    text = (ROOT / "README.md").read_text()
+    designs = {path.stem for path in (ROOT / "rtl" / "designs").glob("*.yaml")}
+    assert designs == set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    for name in re.findall(r"^\./stillwater (\w+)", text, re.MULTILINE):
+        assert f"def task_{name}(" in (ROOT / "dodo.py").read_text(), f"README calls {name}, which is no task"
+    for link in re.findall(r"\]\(([\w/.]+)\)", text):
+        assert (ROOT / link).is_file(), link

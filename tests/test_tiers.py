@@ -1,8 +1,6 @@
 """The tiers and the floor under the number of tests, tried on small suites of their own."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,52 +24,58 @@ def test_long(): pass
 """
 
 
-@pytest.fixture
-def suite(tmp_path):
-    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
-    (tmp_path / "test_suite.py").write_text(SUITE)
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -ra --strict-markers\nmarkers =\n    eda\n    nightly\n")
+pytest_plugins = ["pytester"]
 
-    def run(*args: str, floor: str = "fast 3\neda 1\nnightly 1\n") -> subprocess.CompletedProcess:
-        (tmp_path / "floor.txt").write_text(floor)
-        return subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *args], cwd=tmp_path,
-                              capture_output=True, text=True)
+
+@pytest.fixture
+def suite(pytester):
+    pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
+    pytester.makepyfile(test_suite=SUITE)
+    pytester.makeini("[pytest]\naddopts = -ra --strict-markers\nmarkers =\n    eda\n    nightly\n")
+
+    def run(*args: str, floor: str = "fast 3\neda 1\nnightly 1\n") -> pytest.RunResult:
+        (pytester.path / "floor.txt").write_text(floor)
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *args)
     return run
 
 
 @pytest.mark.parametrize("tiers, n_passed", [("fast", 3), ("eda", 1), ("nightly", 1), ("fast,eda", 4),
                                              ("fast,eda,nightly", 5)])
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_tier_is_run_whole_and_alone(suite, tiers, n_passed, workers):
-    done = suite("--tiers", tiers, "-n", workers)
-    assert done.returncode == 0, done.stdout
-    assert re.search(rf"=+ {n_passed} passed", done.stdout.splitlines()[-1])
+def test_a_tier_is_run_whole_and_alone(suite, tiers, n_passed):
+    done = suite("--tiers", tiers)
+    assert done.ret == 0 and done.parseoutcomes()["passed"] == n_passed
+
+
+def test_two_workers_are_counted_as_one(suite):
+    done = suite("--tiers", "fast,eda", "-n", "2")
+    assert done.ret == 0 and done.parseoutcomes()["passed"] == 4
+    assert suite("--tiers", "fast,eda", "-n", "2", floor="fast 4\neda 1\nnightly 1\n").ret == 1
 
 
 def test_too_few_tests_fail_the_run(suite):
     done = suite("--tiers", "fast,eda", floor="fast 4\neda 1\nnightly 0\n")
-    assert done.returncode == 1
-    assert "FEWER TESTS THAN THE FLOOR  fast: 3 passed, the floor in floor.txt is 4" in done.stdout
+    assert done.ret == 1
+    assert "FEWER TESTS THAN THE FLOOR  fast: 3 passed, the floor in floor.txt is 4" in done.stdout.str()
 
 
 def test_no_test_at_all_is_below_a_floor(suite):
-    assert suite("--tiers", "fast", "-k", "nothing_has_this_name").returncode == 1
+    assert suite("--tiers", "fast", "-k", "nothing_has_this_name").ret == 1
 
 
 def test_without_tiers_there_is_no_floor(suite):
     done = suite("-k", "quick", floor="fast 100\neda 0\nnightly 0\n")
-    assert done.returncode == 0 and "FLOOR" not in done.stdout
+    assert done.ret == 0 and "FLOOR" not in done.stdout.str()
 
 
 def test_skips_print_their_reason(suite):
-    assert re.search(r"SKIPPED \[1\] test_suite.py:\d+: no torch here", suite("--tiers", "fast").stdout)
+    assert re.search(r"SKIPPED \[1\] test_suite.py:\d+: no torch here", suite("--tiers", "fast").stdout.str())
 
 
 def test_an_unknown_tier_and_a_broken_floor_are_refused(suite):
-    assert "--tiers takes fast, eda, nightly, not slow" in suite("--tiers", "slow").stderr
+    assert "--tiers takes fast, eda, nightly, not slow" in suite("--tiers", "slow").stderr.str()
     broken = suite("--tiers", "fast", floor="fast 1\n")
-    assert broken.returncode != 0
-    assert "must have one line for each of fast, eda, nightly" in broken.stdout + broken.stderr
+    assert broken.ret != 0
+    assert "must have one line for each of fast, eda, nightly" in broken.stdout.str() + broken.stderr.str()
 
 
 def test_floor_of_this_project_is_complete():
