@@ -88,6 +88,16 @@ module bench;
     reg x_take, y_take, offer, finished;
     reg [63:0] beat_data, beat_first, beat_last, beat_keep;
 
+    // Fields of `width` bits a stream, zero for the streams that are not in `mask`: those may be unknown.
+    function [63:0] masked(input [63:0] value, input [S-1:0] mask, input integer width);
+        integer s;
+        begin
+            masked = value;
+            for (s = 0; s < S; s = s + 1)
+                if (!mask[s]) masked = masked & ~(((64'd1 << width) - 64'd1) << (width * s));
+        end
+    endfunction
+
     function [31:0] xorshift(input [31:0] value);
         reg [31:0] a, b;
         begin
@@ -246,7 +256,7 @@ module bench;
                 fail(ERR_Y_CHANGED, y_taken, y_valid);
             y_take = y_valid && y_ready;
             if (y_take) begin
-                emit(EV_Y, y_data, y_keep, y_last);
+                emit(EV_Y, masked(64'd0 | y_data, y_keep, 16), y_keep, y_last);
                 y_taken = y_taken + 1;
                 last_progress = cycle;
             end
@@ -329,8 +339,8 @@ module bench;
             if ((^{wb_ack, wb_err, x_ready, y_valid, irq, probe_step, h_we, c_we}) === 1'bx)
                 fail(ERR_UNKNOWN, {wb_ack, wb_err, x_ready, y_valid, irq}, {probe_step, h_we, c_we});
             if (probe_step) emit(EV_STEP, 0, 0, 0);
-            if (h_we != 0) emit(EV_H, h_we, h_index, h_value);
-            if (c_we != 0) emit(EV_C, c_we, c_index, c_value);
+            if (h_we != 0) emit(EV_H, h_we, h_index, masked(h_value, h_we, 8));
+            if (c_we != 0) emit(EV_C, c_we, c_index, masked(c_value, c_we, 16));
             if (probe_step || h_we != 0) last_progress = cycle;
             check_bus;
             sink_y;

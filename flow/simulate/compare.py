@@ -16,6 +16,7 @@ from flow.simulate.events import A, B, C, CYCLE, Event, EventLog
 from flow.simulate.schedule import Schedule
 from golden.cells import Trace
 from golden.quantized import QuantizedModel
+from golden.spec import SpecError
 
 H_BITS, C_BITS, Y_BITS = 8, 16, 16
 
@@ -35,7 +36,7 @@ class Counts:
         return self.n_h + self.n_c + self.n_y
 
 
-class MismatchError(Exception):
+class MismatchError(SpecError):
     """A simulation and golden differ."""
 
     def __init__(self, difference: Difference):

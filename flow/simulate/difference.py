@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flow.simulate.events import CYCLE, KIND, Event, EventLog
 from flow.simulate.schedule import Schedule
 
 
@@ -93,3 +94,23 @@ class Teller:
 
     def count(self, what: str, got: int, wanted: int) -> Difference:
         return self._difference(self.end, f"{what}: {got}, must be {wanted}")
+
+
+def first_unequal(design: str, reference: EventLog, log: EventLog) -> Difference | None:
+    """The first event in which two runs of one session differ, cycle numbers included; None where there is none."""
+    n = min(len(reference.rows), len(log.rows))
+    unequal = np.flatnonzero((reference.rows[:n] != log.rows[:n]).any(axis=1))
+    if not len(unequal) and len(reference.rows) == len(log.rows):
+        return None
+    at = int(unequal[0]) if len(unequal) else n
+    told = []
+    for source in (reference, log):
+        if at < len(source.rows):
+            row = source.rows[at].tolist()
+            event = f"{Event(row[KIND]).name} {' '.join(f'{value:x}' for value in row[2:])} in cycle {row[CYCLE]}"
+        else:
+            event = "nothing"
+        told.append(f"{source.source}: {event}")
+    longer = reference if at < len(reference.rows) else log
+    text = f"{design}: {reference.source} and {log.source} differ at event {at}: {', '.join(told)} (hexadecimal values)"
+    return Difference(int(longer.rows[at, CYCLE]), text)

@@ -38,6 +38,13 @@ static uint32_t xorshift(uint32_t value) {
     return value ^ (value << 5);
 }
 
+// Fields of `width` bits a stream, zero for the streams that are not in `mask`: those may be unknown.
+static uint64_t masked(uint64_t value, uint64_t mask, int width) {
+    for (int s = 0; s < N_STREAMS; s++)
+        if (!(mask >> s & 1)) value &= ~(((1ull << width) - 1) << (width * s));
+    return value;
+}
+
 static void emit(uint64_t kind, uint64_t a, uint64_t b, uint64_t c) {
     uint64_t *event = d.events + EVENT_FIELDS * d.n_events++;
     event[0] = kind, event[1] = d.cycle, event[2] = a, event[3] = b, event[4] = c;
@@ -147,7 +154,7 @@ static void sink_y(const uint64_t *out) {
         && !(valid && data == d.y_data_before && keep == d.y_keep_before && last == d.y_last_before))
         fail(ERR_Y_CHANGED, d.y_taken, valid);
     if (valid && d.y_ready) {
-        emit(EV_Y, data, keep, last);
+        emit(EV_Y, masked(data, keep, 16), keep, last);
         d.y_taken++;
         d.last_progress = d.cycle;
     }
@@ -188,10 +195,11 @@ static void source_x(const uint64_t *out) {
 
 static void clock_edge(const uint64_t *out) {
     if (!d.rst) {
+        const uint64_t h_we = READ(OUT_probe_h_we), c_we = READ(OUT_probe_c_we);
         if (READ(OUT_probe_step)) emit(EV_STEP, 0, 0, 0);
-        if (READ(OUT_probe_h_we)) emit(EV_H, READ(OUT_probe_h_we), READ(OUT_probe_h_index), READ(OUT_probe_h_value));
-        if (READ(OUT_probe_c_we)) emit(EV_C, READ(OUT_probe_c_we), READ(OUT_probe_c_index), READ(OUT_probe_c_value));
-        if (READ(OUT_probe_step) || READ(OUT_probe_h_we)) d.last_progress = d.cycle;
+        if (h_we) emit(EV_H, h_we, READ(OUT_probe_h_index), masked(READ(OUT_probe_h_value), h_we, 8));
+        if (c_we) emit(EV_C, c_we, READ(OUT_probe_c_index), masked(READ(OUT_probe_c_value), c_we, 16));
+        if (READ(OUT_probe_step) || h_we) d.last_progress = d.cycle;
         check_bus(out);
         const int control = d.wb_stb && d.wb_we && d.wb_adr == ADDRESS_CTRL;
         sink_y(out);

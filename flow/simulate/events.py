@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.spec import SpecError
+
 N_FIELDS = 5
 KIND, CYCLE, A, B, C = range(N_FIELDS)
 
@@ -39,7 +41,7 @@ ERRORS = {
 }
 
 
-class SimulationError(Exception):
+class SimulationError(SpecError):
     """A simulation ended in an error of the bench: a broken rule of the ports, a hang or a crash."""
 
 

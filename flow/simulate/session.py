@@ -215,7 +215,7 @@ class Session:
         self._check_accesses(log)
         values = {access.label: row[1] for access, row in zip(self.accesses, log.accesses) if access.value is None}
         total = Counts(*(sum(getattr(c, name) for c in counts) for name in Counts.__dataclass_fields__))
-        return Outcome(total, values, log)
+        return Outcome(total, values, log, tuple(run.schedule for run in self.runs))
 
     def _check_accesses(self, log: EventLog) -> None:
         rows = log.of(Event.ACCESS)
@@ -237,11 +237,16 @@ class Session:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A session that came out as golden says: how much was compared, measured registers by label, the events."""
+    """A session that came out as golden says.
+
+    counts: values compared. registers: measured registers by label (the last reading of each). log: the events.
+    schedules: of every run.
+    """
 
     counts: Counts
     registers: dict[str, int]
     log: EventLog
+    schedules: tuple[Schedule, ...]
 
 
 def split_runs(log: EventLog, runs: list[Expected]) -> list[EventLog]:

@@ -16,12 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from flow.simulate.events import EventLog, SimulationError, load_events
-from flow.simulate.memory import MODEL_FILES, Memory, memory_binding
 from flow.simulate.program import Program
 from flow.simulate.stimulus import write_beats
 from flow.tool import ToolError, run_tool, tool_version
 
 BENCH = Path(__file__).with_name("bench.sv")
+VERILOG = Path(__file__).resolve().parents[2] / "rtl" / "verilog"
+MEMORY_FILES = {  # the module that the wrapper instantiates for every kind of memory
+    "flexmem": VERILOG / "stillwater_sram.sv",
+    "openram": VERILOG / "stillwater_sram.sv",
+    "flipflop": VERILOG / "stillwater_regfile.v",
+}
 SIMULATORS = ("verilator", "icarus")
 TOOLS = {"verilator": ("verilator", "g++", "make"), "icarus": ("iverilog", "vvp")}
 VERILATOR_OPTIONS = (
@@ -36,14 +41,14 @@ ICARUS_OPTIONS = ("-g2005", "-s", "bench")
 class VerilogDesign:
     """What the simulators compile: the exported files, and what the test bench must know of the design.
 
-    top: name of the wrapper module. has_c: the core has the probes of c. memory: the banks' binding.
+    top: name of the wrapper module. has_c: the core has the probes of c. memory: what the banks are made of.
     """
 
     files: tuple[Path, ...]
     top: str
     n_streams: int
     has_c: bool
-    memory: Memory
+    memory: str
 
     def defines(self) -> list[str]:
         """Command-line macros of the test bench."""
@@ -65,11 +70,10 @@ def compile_verilog(kind: str, design: VerilogDesign, cache: Path, log: Path, tr
     kind: of SIMULATORS. trace: with waveforms (Icarus always has them). Raises ToolError where the tool is missing
     or refuses the Verilog.
     """
-    sources = [BENCH, *design.files, *MODEL_FILES[design.memory.kind]]
-    binding = memory_binding(design.memory)
+    sources = [BENCH, *design.files, MEMORY_FILES[design.memory]]
     options = [*(VERILATOR_OPTIONS if kind == "verilator" else ICARUS_OPTIONS), *design.defines()]
     options += TRACE_OPTIONS if trace and kind == "verilator" else ()
-    key = hashlib.sha256("\n".join((kind, tool_version(TOOLS[kind][0]), binding, *options)).encode())
+    key = hashlib.sha256("\n".join((kind, tool_version(TOOLS[kind][0]), *options)).encode())
     for path in sources:
         key.update(hashlib.sha256(path.read_bytes()).digest())
     folder = cache / f"{kind}-{key.hexdigest()[:20]}"
@@ -77,15 +81,12 @@ def compile_verilog(kind: str, design: VerilogDesign, cache: Path, log: Path, tr
         part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        binding_file = part / "memory_binding.v"
-        binding_file.write_text(binding)
-        files = [*map(str, sources), str(binding_file)]
         if kind == "verilator":
-            run_tool(["verilator", *options, "--Mdir", part / "obj", "-o", "simulator", *files], log)
+            run_tool(["verilator", *options, "--Mdir", part / "obj", "-o", "simulator", *sources], log)
             os.replace(part / "obj" / "simulator", part / "simulator")
             shutil.rmtree(part / "obj")
         else:
-            run_tool(["iverilog", *options, "-o", part / "simulator.vvp", *files], log)
+            run_tool(["iverilog", *options, "-o", part / "simulator.vvp", *sources], log)
         try:
             os.replace(part, folder)
         except OSError:  # another run was faster

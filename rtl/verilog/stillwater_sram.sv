@@ -5,12 +5,12 @@
 //   - an unknown enable, mask or address, or an address beyond the last word, stops the simulation with a message.
 // Before the first known enable the contents are undefined anyway (power-up), so an unknown enable is no error then.
 //
-// A binding module named stillwater_sram_<words>x<bits> has the same ports and no parameters. For simulation its body
-// is this model; for layout it is a macro.
+// The exported wrapper instantiates `stillwater_sram` once a bank. This body is for simulation; a layout gives the module
+// another one, with the macro of its process.
 `timescale 1ns / 1ps
 `default_nettype none
 
-module stillwater_sram_model #(
+module stillwater_sram #(
     parameter WORDS = 512,
     parameter BITS = 32,
     parameter ADDR_BITS = (WORDS > 1) ? $clog2(WORDS) : 1

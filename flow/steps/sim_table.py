@@ -1,0 +1,93 @@
+"""The table of `doit sim`: is it right, and what does it cost in cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flow.metrics import Metrics
+
+SIMULATORS = {"pyrtl": "PyRTL", "verilator": "Verilator", "icarus": "Icarus"}
+LANE_CYCLES = {  # key: heading
+    "useful": "useful",
+    "idle_lanes": "idle",
+    "fill": "fill",
+    "recurrence": "recur.",
+    "update": "update",
+    "host": "host",
+    "drain": "drain",
+}
+MAX_LOSS_POINTS = 0.5  # of accuracy, float to integer
+WIDTH = 100
+
+
+def print_table(results: Sequence[Metrics], console: Console | None = None) -> None:
+    """Print what the simulations of one or several designs found; colours on a terminal only."""
+    console = console or Console()
+    if not console.is_terminal:
+        console = Console(file=console.file, width=WIDTH, no_color=True)
+    console.print(_right(results))
+    console.print(_cycles(results))
+    for metrics in results:
+        loss = 100 * (metrics["accuracy__float__fraction"] - metrics["accuracy__int__fraction"])
+        if loss > MAX_LOSS_POINTS:
+            name = metrics["design__name"]
+            console.print(f"{name}: the integers lose {loss:.2f} points of accuracy, more than {MAX_LOSS_POINTS}: "
+                          f"try fine-tuning (train.qat_epochs)", style="yellow")
+
+
+def is_exact(metrics: Metrics) -> bool:
+    """Whether every simulator compared something and found no difference."""
+    return all(
+        metrics[f"sim__mismatch__count__simulator:{kind}"] == 0 and metrics[f"sim__compared__count__simulator:{kind}"] > 0
+        for kind in SIMULATORS
+    )
+
+
+def _right(results: Sequence[Metrics]) -> Table:
+    table = Table(title="Is it right? Accuracy, and values of h, c and y equal to golden bit for bit", box=SIMPLE_HEAD,
+                  title_justify="left", title_style="bold")
+    table.add_column("design", no_wrap=True)
+    for heading in ("test set", "float %", "integer % (95 % interval)", *SIMULATORS.values()):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("")
+    for metrics in results:
+        percent = {k: 100 * metrics[f"accuracy__{k}"] for k in ("float__fraction", "int__fraction", "int__low", "int__high")}
+        verdict = Text("PASS", style="bold green") if is_exact(metrics) else Text("FAIL", style="bold red")
+        table.add_row(
+            str(metrics["design__name"]),
+            f"{metrics['accuracy__int__sequence__count']:,}",
+            f"{percent['float__fraction']:.2f}",
+            f"{percent['int__fraction']:.2f} ({percent['int__low']:.1f} .. {percent['int__high']:.1f})",
+            *(f"{metrics[f'sim__compared__count__simulator:{kind}']:,}" for kind in SIMULATORS),
+            verdict,
+        )
+    return table
+
+
+def _cycles(results: Sequence[Metrics]) -> Table:
+    table = Table(title="What does it cost? Lane-cycles in %, measured = formula; thousand simulated cycles a second",
+                  box=SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table.add_column("design", no_wrap=True)
+    headings = ("MACs", "cycles/step", *LANE_CYCLES.values(), *SIMULATORS.values())
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True, style="bold" if heading == "useful" else None)
+    for metrics in results:
+        shares = {key: metrics[f"lane_cycles__{key}"] for key in LANE_CYCLES}
+        total = sum(shares.values())
+        table.add_row(
+            str(metrics["design__name"]),
+            f"{metrics['design__lane__count']}x{metrics['design__stream__count']}",
+            f"{metrics['cycles__per_step']:.1f}",
+            *(f"{100 * share / total:.1f}" for share in shares.values()),
+            *(_thousands(metrics[f"sim__speed__cycles_per_s__simulator:{kind}"]) for kind in SIMULATORS),
+        )
+    return table
+
+
+def _thousands(value: float) -> str:
+    return f"{value / 1000:,.1f}" if value < 1e4 else f"{value / 1000:,.0f}"
