@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden import cells_float, cells_int
+from golden import cells_fast, cells_float, cells_int
 from golden.params import check_params
 from golden.quantized import QuantizedModel
 from golden.spec import ModelSpec, QuantSpec, SpecError
@@ -85,13 +85,16 @@ def forward_int(
     x: np.ndarray,
     lengths: np.ndarray | None = None,
     initial: States | None = None,
+    reference: bool = False,
 ) -> Trace:
     """The network in integers, bit for bit what the hardware computes (docs/arithmetic.md).
 
     x (T, B, X) s8.7 integers; lengths (B,) integers 1 .. T; initial h s8 and c s16 integers.
+    reference  compute by the plain statement of the arithmetic (`cells_int`), not by the fast kernels (`cells_fast`).
     Raises SpecError for a type that is not integer, a wrong shape, a value out of range, an empty sequence.
     """
     model, quant = qmodel.model, qmodel.quant
+    engine = cells_int if reference else cells_fast
     x = _checked_x(model, x, np.integer)
     _check_range("x", x, QuantSpec.x.width_bits)
     lengths = _checked_lengths(lengths, x)
@@ -99,15 +102,15 @@ def forward_int(
     hs, cs = [], []
     inputs = x
     for layer, cell in enumerate(qmodel.cells):
-        h, c = cells_int.run_cell(cell, quant, inputs, h0[layer], c0[layer])
+        h, c = engine.run_cell(cell, quant, inputs, h0[layer], c0[layer])
         hs.append(hold(h, lengths))
         cs.append(None if c is None else hold(c, lengths))
         last_inputs, inputs = inputs, hs[-1]
     y = hs[-1]
     if qmodel.output is not None:
         columns = _output_columns(model, last_inputs, hs[-1], h0[-1])
-        y = hold(cells_int.output_layer(qmodel.output, quant, columns), lengths)
-    return Trace(hs, cs, y.astype(np.int32))
+        y = hold(engine.output_layer(qmodel.output, quant, columns), lengths)
+    return Trace(hs, cs, y.astype(np.int32, copy=False))
 
 
 def real_outputs(qmodel: QuantizedModel, y: np.ndarray) -> np.ndarray:
@@ -150,7 +153,7 @@ def _checked_x(model: ModelSpec, x: np.ndarray, kind: type) -> np.ndarray:
         )
     if 0 in x.shape:
         raise SpecError(f"x must have at least one step and one sequence, not shape {x.shape}: drop empty sequences")
-    if not np.isfinite(x).all():
+    if kind is np.number and not np.isfinite(x).all():
         raise SpecError("x must be finite, not NaN or infinite: clean the data first")
     return x
 
