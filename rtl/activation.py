@@ -4,6 +4,8 @@ A pipeline of ACTIVATION_LATENCY cycles that takes one pre-activation a cycle: m
 product, sum with sign. The table is lowered to logic (a ROM's `initial` block would not survive synthesis).
 """
 
+import functools
+import operator
 from dataclasses import dataclass
 
 import pyrtl
@@ -21,37 +23,46 @@ _ONE = 1 << 15  # 1.0 in s16.15
 
 @dataclass(frozen=True)
 class ActivationSelect:
-    """Which function; one bit each, with the pre-activation. None of them set: tanh."""
+    """Which function; one bit each, with the pre-activation. None of them set: tanh.
 
-    sigmoid: WireVector
-    relu: WireVector
-    identity: WireVector
+    None where the design never wants the function.
+    """
+
+    sigmoid: WireVector | None
+    relu: WireVector | None
+    identity: WireVector | None
 
 
 def build_activation(
-    pwl: PwlTable, preact: WireVector, function: ActivationSelect, gates: bool, linear: bool, name: str
+    pwl: PwlTable | None, preact: WireVector, function: ActivationSelect, name: str
 ) -> WireVector:
     """act(preact), s16.15 (or preact's format for relu and identity), ACTIVATION_LATENCY cycles later.
 
+    pwl      the table of tanh and sigmoid; None where the design has relu and identity only.
     preact   s16.12 in a register.
-    gates    build tanh and sigmoid; linear: build relu and identity.
     """
-    result = Const(0, PREACT_BITS)
-    if gates:
-        result = _build_piecewise_linear(pwl, preact, function.sigmoid, name)
-    if linear:
-        passed = delay(preact, f"{name}_linear", 3)
-        negative = delay(function.relu, f"{name}_relu", 3) & passed[-1]
-        clamped = pyrtl.select(negative, Const(0, PREACT_BITS), passed)
-        is_linear = delay(function.relu | function.identity, f"{name}_is_linear", 3)
-        result = pyrtl.select(is_linear, clamped, result) if gates else clamped
+    result = None if pwl is None else _build_piecewise_linear(pwl, preact, function.sigmoid, name)
+    wanted = [bit for bit in (function.relu, function.identity) if bit is not None]
+    if wanted:
+        linear = delay(preact, f"{name}_linear", 3)
+        if function.relu is not None:
+            negative = delay(function.relu, f"{name}_relu", 3) & linear[-1]
+            linear = pyrtl.select(negative, Const(0, PREACT_BITS), linear)
+        if result is not None:
+            is_linear = delay(functools.reduce(operator.or_, wanted), f"{name}_is_linear", 3)
+            linear = pyrtl.select(is_linear, linear, result)
+        result = linear
     return delay(result, f"{name}_result")
 
 
-def _build_piecewise_linear(pwl: PwlTable, preact: WireVector, sigmoid: WireVector, name: str) -> WireVector:
+def _build_piecewise_linear(
+    pwl: PwlTable, preact: WireVector, sigmoid: WireVector | None, name: str
+) -> WireVector:
     """tanh or sigmoid of s16.12, three registers deep (the caller registers the result)."""
     dx_bits = _MAGNITUDE_FRAC - pwl.segment_bits
-    value = pyrtl.select(sigmoid, sign_extend(preact, 17), pyrtl.concat(preact, Const(0, 1)))
+    value = pyrtl.concat(preact, Const(0, 1))
+    if sigmoid is not None:
+        value = pyrtl.select(sigmoid, sign_extend(preact, 17), value)
     negative = value[-1]
     flipped = signed_difference(17, Const(0, 17), value)
     # -2^16 is its own two's complement negative: read as unsigned it is the right magnitude.
@@ -71,6 +82,8 @@ def _build_piecewise_linear(pwl: PwlTable, preact: WireVector, sigmoid: WireVect
     unsigned_tanh = signed_sum(17, pyrtl.concat(Const(0, 1), delay(base, f"{name}_base_late")), rise[:17])
     sign = delay(negative, f"{name}_sign", 3)
     tanh = pyrtl.select(sign, signed_difference(17, Const(0, 17), unsigned_tanh), unsigned_tanh)
+    if sigmoid is None:
+        return tanh[:16]
     shifted = signed_sum(18, tanh, Const(_ONE + 1, 18))[1:]
     # (tanh + 1) / 2 reaches 1.0 only by rounding up the last code: clamp that one.
     half = pyrtl.select(shifted[15], Const(_ONE - 1, 16), shifted[:16])

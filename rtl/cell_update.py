@@ -227,8 +227,8 @@ def _build_stream(
     preact = delay(preact, f"{name}_preact")
 
     act = build_activation(
-        make_table(design.quant.activation_segment_bits), preact, _function(design, slot),
-        gates=_uses_table(design), linear=_uses_linear(design, slot), name=f"{name}_act",
+        make_table(design.quant.activation_segment_bits) if _uses_table(design) else None,
+        preact, _function(design, slot), f"{name}_act",
     )
     results = {"z": act, "y": sign_extend(act, PREACT_BITS)}
     total = _build_product(design, qmodel, s, act, slot, reads, name)
@@ -257,20 +257,19 @@ def _uses_table(design: DesignConfig) -> bool:
     return any(p.activation in ("gates", "tanh", "sigmoid") for p in design.layout.phases)
 
 
-def _uses_linear(design: DesignConfig, slot: Slot) -> bool:
-    linear = any(p.activation in ("relu", "identity", "log_softmax") for p in design.layout.phases)
-    return linear or _has(slot, *_PASSED)
-
-
 def _function(design: DesignConfig, slot: Slot) -> ActivationSelect:
     """Which activation the slot at the activation unit's input register wants."""
     cycles = REQUANTIZE_LATENCY
-    phase = slot.phase.at(cycles)
     rows = _any(slot, ("elman", "output"), cycles)
 
-    def wanted(names: tuple[str, ...], slots: tuple[str, ...]) -> WireVector:
-        by_phase = table(phase, [int(p.activation in names) for p in design.layout.phases], 1)
-        return _any(slot, slots, cycles) | (rows & by_phase)
+    def wanted(names: tuple[str, ...], slots: tuple[str, ...]) -> WireVector | None:
+        by_phase = [int(p.activation in names) for p in design.layout.phases]
+        bits = [_any(slot, slots, cycles)] if _has(slot, *slots) else []
+        if all(by_phase):
+            bits.append(rows)
+        elif any(by_phase):
+            bits.append(rows & table(slot.phase.at(cycles), by_phase, 1))
+        return functools.reduce(operator.or_, bits) if bits else None
 
     return ActivationSelect(
         sigmoid=wanted(("sigmoid",), _SIGMOID),

@@ -72,7 +72,7 @@ class Issue:
 def build_controller(layout: Layout, inputs: ControllerInputs, registers: ControlRegisters) -> Issue:
     """The controller of `layout`; all of its state returns to the first word of a step on reset."""
     phases = layout.phases
-    longest = max(max(s.length for s in p.segments) for p in phases)
+    longest = max(max(p.header_words, *(s.length for s in p.segments)) for p in phases)
     phase = registers.make(index_width(len(phases)), "ctl_phase")
     tile = registers.make(index_width(max(p.n_tiles for p in phases)), "ctl_tile")
     part = registers.make(2, "ctl_part")

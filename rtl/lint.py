@@ -33,6 +33,9 @@ def check_netlist(block: Block) -> None:
         block.sanity_check()
     except pyrtl.PyrtlError as error:
         findings.append(f"netlist is inconsistent: {error}")
+    loop = pyrtl.find_loop(block)
+    if loop:
+        findings.append(f"combinational loop through {', '.join(str(net.dests[0].name) for net in loop)}")
     if findings:
         shown = "\n  ".join(findings[:20])
         more = f"\n  and {len(findings) - 20} more" if len(findings) > 20 else ""

@@ -26,11 +26,14 @@ _BIAS_HIGH_BIT = 16  # bias bits 19:16 come with the shift in the last header by
 
 @dataclass(frozen=True)
 class LaneControl:
-    """What a lane does in the accumulate stage; one bit each, at most one of the first four at a time."""
+    """What a lane does in the accumulate stage; one bit each, at most one of the first four at a time.
+
+    header_first and header_second are None where no layer has biases: every header is then one word.
+    """
 
     column: WireVector
-    header_first: WireVector
-    header_second: WireVector
+    header_first: WireVector | None
+    header_second: WireVector | None
     header_last: WireVector
     drain: WireVector
     product_is_byte: WireVector
@@ -104,7 +107,7 @@ def _build_accumulator(design: DesignConfig, product: Register, control: LaneCon
     high_bits = width - _BIAS_HIGH_BIT
     zero = pyrtl.Const(0, LANE_BITS)
     high = sign_extend(byte[:SHIFT_BITS], high_bits)
-    if any(phase.header_words == HEADER_WORDS_BIAS for phase in design.layout.phases):
+    if control.header_first is not None:
         # The first header word clears what the later ones do not write; alone, it is also the last.
         low = pyrtl.select(control.header_first, pyrtl.select(control.header_last, zero, byte), acc[:8])
         middle = pyrtl.select(control.header_second, byte, pyrtl.select(control.header_first, zero, acc[8:16]))
@@ -120,10 +123,11 @@ def _lane_control(design: DesignConfig, issue: Issue, registers: ControlRegister
     def later(wire: WireVector, name: str, cycles: int) -> WireVector:
         return Pipeline(wire, f"mac_{name}", registers).at(cycles)
 
+    has_bias = any(phase.header_words == HEADER_WORDS_BIAS for phase in design.layout.phases)
     return LaneControl(
         column=later(issue.column, "column", 4),
-        header_first=later(issue.header_first, "header_first", 4),
-        header_second=later(issue.header_second, "header_second", 4),
+        header_first=later(issue.header_first, "header_first", 4) if has_bias else None,
+        header_second=later(issue.header_second, "header_second", 4) if has_bias else None,
         header_last=later(issue.header_last, "header_last", 4),
         drain=later(issue.tile_end, "drain", 5),
         product_is_byte=later(issue.header, "header", 3),

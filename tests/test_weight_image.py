@@ -1,0 +1,82 @@
+"""The weight image and its inverse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from designs import designs, make_design
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from golden.random_model import random_quantized_model
+from golden.spec import CellSpec, ModelSpec, OutputSpec, QuantSpec, SpecError
+from rtl.config import load_design
+from rtl.weight_image import build_image, parse_image, phase_columns
+
+
+@settings(max_examples=60, deadline=None)
+@given(designs(), st.integers(0, 2**32 - 1), st.booleans())
+def test_the_image_gives_back_every_weight_bias_and_shift(design, seed, extreme):
+    qmodel = random_quantized_model(design.model, design.quant, np.random.default_rng(seed), extreme)
+    image = build_image(design, qmodel)
+    assert image.shape == (design.datapath.banks, design.layout.n_words)
+    assert int(image.max()) < 1 << design.datapath.word_bits
+    for phase, (w, bias, shift) in zip(design.layout.phases, parse_image(design, image)):
+        layer = qmodel.output if phase.cell is None else qmodel.cells[phase.cell]
+        columns = phase_columns(qmodel, phase)
+        for slot, gate in enumerate(phase.gates):
+            wanted = layer if phase.cell is None else None
+            rows = (wanted.w, wanted.bias, wanted.shift) if wanted else (layer.w[gate], layer.bias[gate], layer.shift[gate])
+            np.testing.assert_array_equal(w[:, slot], rows[0][:, columns])
+            np.testing.assert_array_equal(bias[:, slot], rows[1])
+            np.testing.assert_array_equal(shift[:, slot], rows[2])
+
+
+def test_one_word_by_hand():
+    """An LSTM 1-1 on one 32-bit bank: three header words, x, h; lane k is gate k."""
+    design = make_design(ModelSpec(1, (CellSpec("lstm", 1),)), 1, 32)
+    qmodel = random_quantized_model(design.model, design.quant, np.random.default_rng(0))
+    cell = replace(
+        qmodel.cells[0],
+        w=np.array([[[1, 4]], [[2, 5]], [[3, 6]], [[-128, -1]]], np.int8),
+        bias=np.array([[0x12345], [-1], [0], [-0x80000]], np.int32),
+        shift=np.array([[-4], [0], [1], [11]], np.int8),
+    )
+    qmodel = replace(qmodel, cells=(cell,))
+    assert [f"{int(word):08x}" for word in build_image(design, qmodel)[0]] == [
+        "0000ff45",  # bias bits 7:0
+        "0000ff23",  # 15:8
+        "f8504f01",  # shift + 4, bias bits 19:16
+        "80030201",  # x
+        "ff060504",  # h
+    ]
+
+
+def test_empty_lanes_are_zero():
+    design = make_design(ModelSpec(2, (CellSpec("elman", 5),), OutputSpec(3)), 1, 32)
+    qmodel = random_quantized_model(design.model, design.quant, np.random.default_rng(1))
+    image = build_image(design, qmodel)
+    second_tile = image[0, design.layout.phases[0].tile_words : 2 * design.layout.phases[0].tile_words]
+    assert not (second_tile >> np.uint64(8)).any() and second_tile.any()
+
+
+def test_weights_of_another_network_are_refused():
+    vowels, tiny = load_design("vowels"), load_design("tiny")
+    qmodel = random_quantized_model(tiny.model, tiny.quant, np.random.default_rng(0))
+    with pytest.raises(SpecError, match="doit train design=vowels"):
+        build_image(vowels, qmodel)
+
+
+def test_wider_weights_than_the_lanes_are_refused():
+    model = ModelSpec(1, (CellSpec("lstm", 1),))
+    narrow = make_design(model, 1, 32, quant=QuantSpec(weight_bits=4))
+    qmodel = random_quantized_model(model, QuantSpec(), np.random.default_rng(0))
+    with pytest.raises(SpecError, match="at most 4 bits, not 8"):
+        build_image(narrow, qmodel)
+
+
+def test_another_activation_table_is_refused():
+    model = ModelSpec(1, (CellSpec("lstm", 1),))
+    qmodel = random_quantized_model(model, QuantSpec(activation_segment_bits=4), np.random.default_rng(0))
+    with pytest.raises(SpecError, match="activation_segment_bits 3, not 4"):
+        build_image(make_design(model, 1, 32), qmodel)
