@@ -129,6 +129,6 @@ def lock() -> None:
 
 def test(tiers: tuple[str, ...]) -> TaskFailed | None:
     """Runs pytest in its own process; its closing line is the last thing printed."""
-    command = [sys.executable, "-m", "pytest", "-n", "2", "--tiers", ",".join(tiers)]
+    command = [sys.executable, "-m", "pytest", "-n", "auto", "--maxprocesses", "8", "--tiers", ",".join(tiers)]
     status = subprocess.run(command, cwd=ROOT).returncode
     return TaskFailed(f"pytest ended with status {status}") if status else None

@@ -3,14 +3,20 @@
 A test is in the tier of its marker: `eda` needs the simulators, `nightly` takes minutes, all others are `fast`.
 `--tiers fast,eda` selects (default: all that the command line selects). The floor, tests/floor.txt, holds how many
 tests of each tier have to pass; a run of whole tiers with fewer fails. A test that is skipped does not count.
+
+Property tests draw the same examples in every run, so that a failure is everybody's; only with the tier nightly they
+go looking for new ones.
 """
 
 from collections import Counter
 from pathlib import Path
+from shutil import which
 
 import pytest
+from hypothesis import settings
 
 TIERS = ("fast", "eda", "nightly")
+SIMULATORS = ("gcc", "g++", "make", "verilator", "iverilog", "vvp")
 FLOOR_FILE = Path(__file__).with_name("floor.txt")
 
 
@@ -26,6 +32,9 @@ def pytest_configure(config):
     unknown = sorted(set(tiers) - set(TIERS))
     if unknown:
         raise pytest.UsageError(f"--tiers takes {', '.join(TIERS)}, not {', '.join(unknown)}")
+    settings.register_profile("repeatable", derandomize=True, deadline=None)
+    settings.register_profile("searching", deadline=None, print_blob=True)
+    settings.load_profile("searching" if "nightly" in tiers else "repeatable")
     config.pluginmanager.register(TierCount(tiers, config.getoption("--floor")), "stillwater-tiers")
 
 
@@ -57,6 +66,10 @@ class TierCount:
             dropped = [item for item in items if tier_of(item.keywords) not in self.tiers]
             config.hook.pytest_deselected(items=dropped)
             items[:] = [item for item in items if tier_of(item.keywords) in self.tiers]
+        absent = [command for command in SIMULATORS if which(command) is None]
+        for item in items if absent else ():
+            if "eda" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=f"not on PATH: {', '.join(absent)} (./stillwater doctor)"))
 
     def pytest_runtest_logreport(self, report):
         tier = tier_of(report.keywords)

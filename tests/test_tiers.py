@@ -28,7 +28,17 @@ pytest_plugins = ["pytester"]
 
 
 @pytest.fixture
-def suite(pytester):
+def simulators(pytester, monkeypatch):
+    """A PATH with empty scripts in the place of the simulators; returns its folder."""
+    folder = pytester.mkdir("bin")
+    for name in ("gcc", "g++", "make", "verilator", "iverilog", "vvp"):
+        (folder / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+@pytest.fixture
+def suite(pytester, simulators):
     pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
     pytester.makepyfile(test_suite=SUITE)
     pytester.makeini("[pytest]\naddopts = -ra --strict-markers\nmarkers =\n    eda\n    nightly\n")
@@ -69,6 +79,13 @@ def test_without_tiers_there_is_no_floor(suite):
 
 def test_skips_print_their_reason(suite):
     assert re.search(r"SKIPPED \[1\] test_suite.py:\d+: no torch here", suite("--tiers", "fast").stdout.str())
+
+
+def test_without_a_simulator_the_tier_eda_is_skipped_and_below_its_floor(suite, simulators):
+    (simulators / "verilator").unlink()
+    done = suite("--tiers", "eda")
+    assert done.ret == 1
+    assert re.search(r"SKIPPED \[1\] .*: not on PATH: verilator", done.stdout.str())
 
 
 def test_an_unknown_tier_and_a_broken_floor_are_refused(suite):
