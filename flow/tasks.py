@@ -17,6 +17,9 @@ from golden.spec import SpecError
 BUILD = ROOT / "build"
 SOURCES = tuple(f"{package}/**/*{end}" for package in ("golden", "rtl", "flow")
                 for end in (".py", ".v", ".sv", ".c", ".cpp", ".h"))
+INTERRUPTED = 130
+"""What a shell reports of a program that SIGINT ended."""
+
 SIMULATORS = ("gcc", "g++", "verilator", "iverilog")
 
 
@@ -32,13 +35,16 @@ def group(name: str, heading: str, doc: str) -> dict:
 
 
 def explained(action: Callable) -> Callable:
-    """The action; a SpecError that it raises is the task's failure, told in one message."""
+    """The action; a SpecError that it raises is the task's failure, told in one message, and so is Ctrl-C."""
     @wraps(action)
     def run(*args: Any) -> Any:
         try:
             return action(*args)
         except SpecError as error:
             return TaskFailed(str(error))
+        except KeyboardInterrupt:
+            print("\ninterrupted; what was finished is kept, and the next call goes on from there", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
     return run
 
 

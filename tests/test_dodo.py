@@ -119,7 +119,7 @@ def test_bad_input_ends_a_task_with_its_message_and_a_bug_with_its_traceback():
 
 
 DODO = """
-import os, signal
+import os, signal, time
 from pathlib import Path
 from flow.durable import Reporter
 from flow.tasks import entry
@@ -129,9 +129,11 @@ DOIT_CONFIG = {"backend": "durable", "dep_file": "memory.db", "reporter": Report
 def refuse(): raise SpecError("no such thing")
 def write(path): Path(path).write_text("x")
 def die(): os.kill(os.getpid(), signal.SIGKILL)
+def wait(): os.kill(os.getpid(), signal.SIGINT); time.sleep(60)
 
 def task_first(): return entry(write, "first", file_dep=["dodo.py"], targets=["first"])
 def task_second(): return entry(die, task_dep=["first"])
+def task_long(): return entry(wait, task_dep=["first"])
 def task_refused(): return entry(refuse)
 def task_after(): return entry(write, "after", task_dep=["refused"])
 """
@@ -149,6 +151,13 @@ def test_a_killed_run_remembers_what_was_done(project):
     assert killed.returncode == -signal.SIGKILL and ">  first" in killed.stdout
     again = doit("first", cwd=project, PYTHONPATH=str(ROOT))
     assert again.stdout == "-- first (up to date)\n"
+
+
+def test_an_interrupt_is_told_in_one_line_and_forgets_nothing(project):
+    done = doit("long", cwd=project, PYTHONPATH=str(ROOT))
+    assert done.returncode == 130
+    assert done.stderr == "\ninterrupted; what was finished is kept, and the next call goes on from there\n"
+    assert doit("first", cwd=project, PYTHONPATH=str(ROOT)).stdout == "-- first (up to date)\n"
 
 
 def test_a_failure_is_its_message(project):
