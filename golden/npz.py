@@ -33,9 +33,10 @@ def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
 def load_npz(path: str | Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz file; SpecError where the file is missing, damaged or holds Python objects."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("a single array, not an archive of arrays")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("a single array, not an archive of arrays")
+        with archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise SpecError(f"file must exist: {path} does not; write it first or correct the path") from None

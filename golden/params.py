@@ -45,7 +45,9 @@ def check_params(model: ModelSpec, params: Mapping[str, np.ndarray]) -> dict[str
     checked = {}
     for name, shape in shapes.items():
         if name not in params:
-            raise SpecError(f"parameter {name} of shape {shape} must be given, not left out: add it, or set bias: false")
+            raise SpecError(
+                f"parameter {name} of shape {shape} must be given, not left out: add it, or set bias: false"
+            )
         value = np.asarray(params[name])
         if value.dtype == object or not np.issubdtype(value.dtype, np.number) or np.iscomplexobj(value):
             raise SpecError(f"parameter {name} must be real numbers of shape {shape}, not {value.dtype}: convert it")

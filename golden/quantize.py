@@ -24,6 +24,10 @@ __all__ = [
 ]
 
 
+_BIASES = {"n_x": "b_ih", "n_h": "b_hh"}
+"""The parameter that a row's bias comes from, where that is not the sum of both."""
+
+
 def quantize_ptq(
     model: ModelSpec,
     params: Mapping[str, np.ndarray],
@@ -75,10 +79,18 @@ def _quantized_cell(model: ModelSpec, layer: int, params, quant: QuantSpec, cali
     h_frac_bits = calibration.columns.h_frac_bits[layer]
     preact_frac_bits = h_frac_bits + 8 if spec.is_linear else quant.preact.frac_bits
     w, b = folded_cell(model, layer, params, calibration.columns)
+    scale, _ = calibration.columns.of_columns(model, layer)
+
     q = np.zeros(w.shape, np.int64)
     bias, shift = np.zeros(b.shape, np.int64), np.zeros(b.shape, np.int64)
     for gate, used in enumerate(row_columns(spec, size)):
-        check_fits(w[gate], b[gate], preact_frac_bits, quant, lambda column: _cell_param(layer, size, column))
+
+        def origin(column: int | None, gate: str = spec.gates[gate]) -> tuple[str, float]:
+            if column is None:
+                return f"cells.{layer}.{_BIASES.get(gate, 'b_ih + b_hh')}", 1.0
+            return f"cells.{layer}.{'w_ih' if column < size else 'w_hh'}", scale[column]
+
+        check_fits(w[gate], b[gate], preact_frac_bits, quant, origin)
         statistics = calibration.statistics[layer][gate].only(used)
         codes = best_codes(w[gate][:, used], b[gate], spec.bias, statistics, preact_frac_bits, quant)
         q[gate][:, used], bias[gate], shift[gate] = codes.w, codes.bias, codes.shift
@@ -89,12 +101,12 @@ def _quantized_output(model: ModelSpec, params, quant: QuantSpec, calibration: C
     """The output layer with the codes of least error."""
     spec, preact_frac_bits = model.output, calibration.preact_frac_bits
     w, b = folded_output(model, params, calibration.columns)
-    check_fits(w, b, preact_frac_bits, quant, lambda column: "output.b" if column is None else "output.w")
+    scale, _ = calibration.columns.of_columns(model, None)
+
+    def origin(column: int | None) -> tuple[str, float]:
+        return ("output.b", 1.0) if column is None else ("output.w", scale[column])
+
+    check_fits(w, b, preact_frac_bits, quant, origin)
     codes = best_codes(w, b, spec.bias, calibration.output_statistics, preact_frac_bits, quant)
     return QuantizedOutput(spec, codes.w, codes.bias, codes.shift, preact_frac_bits)
 
-
-def _cell_param(layer: int, input_size: int, column: int | None) -> str:
-    """The float parameter that a column of a cell's accumulator row (None: its bias) comes from."""
-    name = "b_ih" if column is None else "w_ih" if column < input_size else "w_hh"
-    return f"cells.{layer}.{name}"

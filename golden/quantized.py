@@ -178,7 +178,7 @@ def _assemble(model: ModelSpec, quant: QuantSpec, header: _Header, arrays: dict[
             spec, size, *(arrays[f"cells.{i}.{name}"] for name in ("w", "bias", "shift")),
             h_frac_bits=header.h_frac_bits[i], c_frac_bits=header.c_frac_bits[i],
         )
-        for i, (spec, size) in enumerate(zip(model.cells, model.cell_input_sizes))
+        for i, (spec, size) in enumerate(zip(model.cells, model.cell_input_sizes, strict=True))
     )
     output = None
     if model.output is not None:
@@ -201,7 +201,7 @@ def _checked_cells(qmodel: QuantizedModel):
     model = qmodel.model
     if len(qmodel.cells) != len(model.cells):
         raise SpecError(f"cells must be {len(model.cells)} as in the model, not {len(qmodel.cells)}")
-    for layer, (spec, size, cell) in enumerate(zip(model.cells, model.cell_input_sizes, qmodel.cells)):
+    for layer, (spec, size, cell) in enumerate(zip(model.cells, model.cell_input_sizes, qmodel.cells, strict=True)):
         name = f"cells.{layer}"
         if cell.spec != spec or cell.input_size != size:
             raise SpecError(f"{name} must be {spec} with {size} inputs, not {cell.spec} with {cell.input_size}")

@@ -21,7 +21,7 @@ def random_quantized_model(
     """
     cells = []
     c_pins, h_pins = (quant.pinned_frac_bits(f"{state}_frac_bits", len(model.cells)) for state in "ch")
-    for spec, size, c_pin, h_pin in zip(model.cells, model.cell_input_sizes, c_pins, h_pins):
+    for spec, size, c_pin, h_pin in zip(model.cells, model.cell_input_sizes, c_pins, h_pins, strict=True):
         rows = (len(spec.gates), spec.hidden_size)
         w, bias, shift = _random_rows(rows, size + spec.hidden_size, spec.bias, quant, rng, extreme)
         w *= row_columns(spec, size)[:, None, :]

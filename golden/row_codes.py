@@ -3,12 +3,14 @@
 For a row of real weights w over columns u (integer / 128) and the exponent e, codes q stand for q * 2^-e. With the
 columns' mean m and covariance C over the calibration data, the mean square error of the accumulator is
     (dw C dw^T) + (dw . m + db)^2,    dw = q * 2^-e - w,  db the bias's error.
-(db counts a bias that is clipped to s20, which is what keeps a row of large bias at a coarse exponent.) For each exponent that the shift field allows, codes are made in two ways: to the nearest, and one column after the
-other where the columns still to come make up for the error so far (Frantar et al. 2022, arXiv:2210.17323). The
-bias, where there is one, takes up the mean error. The exponent and way of least error win, row by row; an exponent
-may be so fine that a large weight is clipped, if that is the lesser evil.
+db counts a bias that s20 clips, which is what keeps a row of large bias at a coarse exponent. For each exponent that
+the shift field allows, codes are made in two ways: to the nearest, and one column after the other where the columns
+still to come make up for the error so far (Frantar et al. 2022, arXiv:2210.17323). The bias, where there is one,
+takes up the mean error. The exponent and way of least error win, row by row; an exponent may be so fine that a large
+weight is clipped, if that is the lesser evil.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,16 +85,27 @@ def fits(w: np.ndarray, b: np.ndarray, preact_frac_bits: int, quant: QuantSpec) 
     return _first_misfit(w, b, preact_frac_bits, quant) is None
 
 
-def check_fits(w, b, preact_frac_bits: int, quant: QuantSpec, name_of) -> None:
-    """SpecError where a weight or bias is too large for the coarsest exponent; `name_of(column)` names the
-    parameter that a column (None: the bias) comes from."""
+def check_fits(
+    w: np.ndarray,
+    b: np.ndarray,
+    preact_frac_bits: int,
+    quant: QuantSpec,
+    origin: Callable[[int | None], tuple[str, float]],
+) -> None:
+    """SpecError where a weight or bias is too large for the coarsest exponent.
+
+    origin(column)  the parameter that a column (None: the bias) comes from, and the scale that is folded into it.
+    """
     misfit = _first_misfit(w, b, preact_frac_bits, quant)
     if misfit is None:
         return
     row, column, value, limit = misfit
+    name, scale = origin(column)
+    folded = " with the inputs' offset folded in" if column is None else ""
     raise SpecError(
-        f"parameter {name_of(column)} must be within +-{limit:g} after the input scale is folded in, "
-        f"not {value:g} (accumulator row {row}): train with weight decay, or scale the inputs down"
+        f"parameter {name}{folded} must be within +-{limit / scale:.4g} (the reach of {quant.weight_bits} bits at a "
+        f"shift of {quant.shift_min}), not {value / scale:.4g} (row {row}, column {column}): "
+        "train with weight decay, use more weight_bits or inputs of a smaller range"
     )
 
 

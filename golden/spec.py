@@ -276,7 +276,7 @@ class ModelSpec(Spec, frozen=True):
         """Useful multiply-accumulates of one time step of one sequence (stored zeros do not count)."""
         n_cells = sum(
             cell.n_float_gates * cell.hidden_size * (size + cell.hidden_size)
-            for cell, size in zip(self.cells, self.cell_input_sizes)
+            for cell, size in zip(self.cells, self.cell_input_sizes, strict=True)
         )
         return n_cells + self.output_size * self.output_fan_in
 
@@ -289,7 +289,8 @@ class ModelSpec(Spec, frozen=True):
         >>> ModelSpec(12, (CellSpec("lstm", 32),)).acc_bits(QuantSpec())
         22
         """
-        fan_ins = [(x + cell.hidden_size, cell.bias) for x, cell in zip(self.cell_input_sizes, self.cells)]
+        layers = zip(self.cell_input_sizes, self.cells, strict=True)
+        fan_ins = [(x + cell.hidden_size, cell.bias) for x, cell in layers]
         if self.output is not None:
             fan_ins.append((self.output_fan_in, self.output.bias))
         bits = 0
