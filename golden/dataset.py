@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import metadata, resources, util
-from pathlib import Path
 
 import numpy as np
 
+from golden.npz import load_npz
 from golden.spec import ModelSpec, Spec, SpecError, check_choice, check_int
 
 PUBLIC_SETS = ("JapaneseVowels", "ItalyPowerDemand", "BasicMotions")
@@ -27,7 +27,7 @@ class DataSpec(Spec, frozen=True, kw_only=True):
     """Which data set a design is trained and measured on, and how a sequence becomes steps.
 
     name:       one of the public sets, or `npz` for the user's own file at `path`.
-    path:       the .npz file of `npz`, relative to the working directory; arrays as `load_npz` describes them.
+    path:       the .npz file of `npz`, relative to the working directory; arrays as `load_own` describes them.
     fold_steps: joins this many neighbouring time steps into one step with as many times the channels, earliest
                 first (24 hours of one channel with fold_steps 2: 12 steps of 2 channels).
     """
@@ -73,7 +73,7 @@ class Dataset:
 def load_dataset(spec: DataSpec) -> Dataset:
     """Reads, checks and folds a data set; raises SpecError with the file and array that is wrong."""
     if spec.name == "npz":
-        where, (splits, class_names) = spec.path, load_npz(spec.path)
+        where, (splits, class_names) = spec.path, load_own(spec.path)
     else:
         where, (splits, class_names) = f"{spec.name} of aeon {metadata_version()}", load_aeon(spec.name)
     checked = []
@@ -121,21 +121,14 @@ def load_aeon(name: str):
     return splits, class_names
 
 
-def load_npz(path: str):
+def load_own(path: str):
     """Reads a user's data set: an .npz file with these arrays for each split, `train` and `test`.
 
     x_<split>: real numbers (T, N, X), time first; lengths_<split>: integers (N,); labels_<split>: integers (N,),
     0 .. n_classes - 1. Optional: class_names, strings (n_classes,); without it classes are named by their number.
     Pickled objects are refused: a data file never executes code.
     """
-    if not Path(path).is_file():
-        raise SpecError(f"the data file must exist, but there is none at {path} (data.path; "
-                        "a relative path starts at the working directory)")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except Exception as error:  # numpy raises many kinds for a broken zip, a wrong magic or a pickle
-        raise SpecError(f"the data file must be an .npz archive of plain arrays: {error} ({path})") from error
+    arrays = load_npz(path)
     missing, unknown = set(NPZ_KEYS) - set(arrays), set(arrays) - set(NPZ_KEYS) - {"class_names"}
     if missing or unknown:
         raise SpecError(f"the arrays must be {', '.join(NPZ_KEYS)} and optionally class_names; "
