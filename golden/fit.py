@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from golden import bptt
+from golden.arithmetic import EXACT, Arithmetic
 from golden.cells_float import log_softmax
 from golden.spec import ModelSpec, Spec, SpecError, check_choice, check_int
 
@@ -184,7 +185,7 @@ def fit(
     learning_rate: float,
     rng: np.random.Generator,
     report: Callable[[int, float], None] = lambda epoch, loss: None,
-    arithmetic: bptt.Arithmetic = bptt.EXACT,
+    arithmetic: Arithmetic = EXACT,
 ) -> None:
     """Trains `params` in place; report(epoch, mean loss) is called after every epoch.
 

@@ -15,7 +15,10 @@ N_PLAIN_LINES = 5
 def epoch_progress(
     title: str | None, n_epochs: int, console: Console | None = None
 ) -> Iterator[Callable[[int, float], None]]:
-    """Gives report(epoch, loss), to be called after each of n_epochs epochs, counted from 0. No title: shows nothing."""
+    """Gives report(epoch, loss), to be called after each of n_epochs epochs, from 0.
+
+    Without a title nothing is shown.
+    """""
     if title is None:
         yield lambda epoch, loss: None
         return

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from golden.activation import lookup_tables
-from golden.bptt import Arithmetic
+from golden.arithmetic import Arithmetic
 from golden.dataset import Dataset
 from golden.fit import Sequences, TrainSpec, fit
 from golden.input_scale import change_inputs, channel_statistics

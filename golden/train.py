@@ -23,7 +23,7 @@ from golden.input_scale import change_inputs, channel_statistics
 from golden.params import check_params
 from golden.progress import epoch_progress
 from golden.qat import fine_tune
-from golden.quantize import QuantizedModel, quantize_ptq
+from golden.quantize import quantize_ptq
 from golden.spec import ModelSpec, QuantSpec
 from golden.weights import Weights, save_weights
 

@@ -90,7 +90,8 @@ def own_arrays() -> dict[str, np.ndarray]:
     return {
         "x_train": rng.standard_normal((4, 5, 2)), "lengths_train": np.array([4, 3, 2, 1, 4]),
         "labels_train": np.array([0, 1, 2, 0, 1]),
-        "x_test": rng.standard_normal((4, 3, 2)), "lengths_test": np.array([4, 4, 1]), "labels_test": np.array([2, 0, 1]),
+        "x_test": rng.standard_normal((4, 3, 2)), "lengths_test": np.array([4, 4, 1]),
+        "labels_test": np.array([2, 0, 1]),
     }
 
 
@@ -120,7 +121,7 @@ def with_value(name: str, index, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (with_value("x_train", (1, 2, 0), np.nan), r"finite, not nan \(.*own.npz: train: sequence 2, step 1, channel 0"),
+        (with_value("x_train", (1, 2, 0), np.nan), r"finite, not nan \(.*npz: train: sequence 2, step 1, channel 0"),
         (with_value("x_test", (0, 0, 1), np.inf), r"finite, not inf \(.*test: sequence 0, step 0, channel 1"),
         (with_value("x_test", (0, 0, 1), 1e300), r"finite, not inf"),
         (with_value("labels_train", 1, -1), r"labels must be 0 .. 2, not -1 \(.*train: sequence 1"),

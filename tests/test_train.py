@@ -73,7 +73,8 @@ class Design:
     model: ModelSpec = TINY
     quant: QuantSpec = QuantSpec()
     data: DataSpec = DataSpec(name="ItalyPowerDemand", fold_steps=2)
-    train: TrainSpec = TrainSpec(epochs=12, readout_scale=4.0, input_noise=0.1, channel_noise=0.1, crop=0.2, qat_epochs=2)
+    train: TrainSpec = TrainSpec(epochs=12, readout_scale=4.0, input_noise=0.1, channel_noise=0.1, crop=0.2,
+                                 qat_epochs=2)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, capsys):
@@ -115,7 +116,8 @@ def test_divergence_is_an_error_with_a_remedy():
     model = ModelSpec(2, (CellSpec("elman", 4, activation="identity"),))
     rng = np.random.default_rng(0)
     data = Sequences(rng.standard_normal((5, 8, 2)), np.full(8, 5), rng.integers(0, 2, 8), 2, np.ones(2))
-    with pytest.raises(SpecError, match="loss of epoch .* is (nan|inf).*lower learning_rate"), np.errstate(all="ignore"):
+    message = "loss of epoch .* is (nan|inf).*lower learning_rate"
+    with pytest.raises(SpecError, match=message), np.errstate(all="ignore"):
         fit(model, init_params(model, rng), data, TrainSpec(), 5, 1e200, rng)
 
 
@@ -251,7 +253,9 @@ def test_classify_reads_the_first_outputs_and_takes_the_first_of_equals():
     assert classify(np.array([[1, 3, 3, 9], [2, 1, 0, 9]]), 3).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize(("n_correct", "n", "low", "high"), [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634)])
+@pytest.mark.parametrize(
+    ("n_correct", "n", "low", "high"), [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634)]
+)
 def test_wilson_interval(n_correct, n, low, high):
     np.testing.assert_allclose(Accuracy(n_correct, n).interval, (low, high), atol=5e-5)
 
@@ -288,7 +292,7 @@ def test_weights_of_another_design_are_refused(tmp_path):
     ("change", "message"),
     [
         (lambda a: a | {"float.cells.0.w_ih": np.full((16, 2), np.nan)}, r"w_ih must be finite.*w.npz"),
-        (lambda a: a | {"float.cells.0.w_ih": np.zeros((16, 3))}, r"w_ih must have shape \(16, 2\), not \(16, 3\).*w.npz"),
+        (lambda a: a | {"float.cells.0.w_ih": np.zeros((16, 3))}, r"w_ih must have shape \(16, 2\).*w.npz"),
         (lambda a: a | {"extra": np.zeros(1)}, r"not be called extra.*w.npz"),
         (lambda a: a | {"quantized.cells.0.w": np.full((4, 4, 6), 300)}, r"cells.0.w must be in -128 .. 127.*w.npz"),
         (lambda a: {k: v for k, v in a.items() if k != "float.cells.0.b_hh"}, r"b_hh .*must be given.*w.npz"),
@@ -313,7 +317,8 @@ def test_saving_what_was_read_gives_the_same_bytes(tmp_path):
 
 def test_an_experiment_prints_its_table(capsys):
     path = Path(experiment.__file__).parent.parent / "rtl" / "designs" / "tiny.yaml"
-    experiment.main([str(path), "--folds", "2", "--seeds", "2", "epochs=2", "epochs=2 qat_epochs=1 quant.weight_bits=6"])
+    variations = ["epochs=2", "epochs=2 qat_epochs=1 quant.weight_bits=6"]
+    experiment.main([str(path), "--folds", "2", "--seeds", "2", *variations])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and lines[0].startswith("| variation | CV float |")
     assert lines[3].startswith("| epochs=2 qat_epochs=1 quant.weight_bits=6 | ")
