@@ -12,8 +12,8 @@ from golden.cells import forward_int
 from golden.random_model import random_input, random_quantized_model
 from golden.spec import CellSpec, ModelSpec, QuantSpec
 
-BATCH = 64
-SHAPES = {"vowels": (29, 12, 32)}
+N_WARM_UP = 10
+"""First runs of each that are not counted: they compile and fill caches."""
 
 
 def benchmark_forward_int(
@@ -66,10 +66,10 @@ def _torch_run(x: np.ndarray, hidden_size: int) -> Callable[[], Any] | None:
 def _median_seconds(runs: dict[str, Callable[[], Any]], n_runs: int) -> dict[str, float]:
     """Median seconds of each run; they take turns, so that what else the machine does hits both alike."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for k in range(n_runs + 10):
+    for k in range(N_WARM_UP + n_runs):
         for name, run in runs.items():
             start = time.perf_counter()
             run()
-            if k >= 10:  # the first runs compile and fill caches
+            if k >= N_WARM_UP:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}

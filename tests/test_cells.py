@@ -1,12 +1,14 @@
 """Forward passes: integers against scalar arithmetic and the fast kernels, floats against PyTorch, all errors."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scalar_model import run_scalar
 
-from golden import cells_fast
+from golden import bench, cells_fast
 from golden.cells import forward_float, forward_int, hold, predicted_classes, real_outputs
 from golden.fixed import rs, sat
 from golden.params import param_shapes
@@ -173,6 +175,22 @@ def test_real_outputs_and_classes():
         else:
             np.testing.assert_array_equal(real, y * 2.0 ** -(15 if activation == "gate" else 7))
         assert predicted_classes(y).tolist() == predicted_classes(real).tolist() == [1, 0]
+
+
+def test_benchmark_counts_steps_of_all_sequences_and_needs_no_torch(monkeypatch):
+    monkeypatch.setattr(bench, "_torch_run", lambda x, hidden_size: None)
+    clock = iter(range(10**6))
+    every_second = SimpleNamespace(perf_counter=lambda: next(clock))
+    monkeypatch.setattr(bench, "time", every_second)  # every run takes one second
+    figures = bench.benchmark_forward_int(n_steps=5, input_size=2, hidden_size=3, batch=4, n_runs=3)
+    assert figures["golden_steps_per_s"] == 5 * 4
+    assert figures["torch_steps_per_s"] is None and figures["golden_vs_torch"] is None
+
+
+def test_benchmark_compares_with_torch_in_the_same_run():
+    pytest.importorskip("torch", reason="torch is not installed: the benchmark has nothing to compare with")
+    figures = bench.benchmark_forward_int(n_steps=5, input_size=2, hidden_size=3, batch=4, n_runs=3)
+    assert figures["golden_vs_torch"] == figures["golden_steps_per_s"] / figures["torch_steps_per_s"] > 0
 
 
 # --- floating point --------------------------------------------------------------------------------------------
