@@ -8,7 +8,8 @@
 // `DUT      wrapper module; its core must be the instance `core`
 // `STREAMS  S
 // `HAS_C    1 if the core has probe_c_*
-// +program= +beats= +events=  files; +vcd= +vcd_from= +vcd_to=  a waveform window in cycles, the run stops at its end
+// +program= +beats= +events=  files
+// +vcd_from= +vcd_to=  write the waveform of these cycles into window.vcd and stop
 `timescale 1ns / 1ps
 
 module bench;
@@ -359,8 +360,7 @@ module bench;
     // The window of a waveform: dumping starts at its first cycle and the run stops after its last.
     always @(posedge clk) if (vcd) begin
         if (cycle == vcd_from) begin
-            if (!$value$plusargs("vcd=%s", path)) $fatal(1, "bench: +vcd= is missing");
-            $dumpfile(path);
+            $dumpfile("window.vcd");
             $dumpvars(0, dut);
         end
         if (cycle == vcd_to) $finish;

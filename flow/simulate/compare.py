@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flow.simulate.difference import Difference, Expected, Teller
-from flow.simulate.events import A, B, C, CYCLE, Event, EventLog
+from flow.simulate.events import CYCLE, A, B, C, Event, EventLog
 from flow.simulate.schedule import Schedule
 from golden.cells import Trace
 from golden.quantized import QuantizedModel
@@ -61,8 +61,8 @@ def build_expected(
     for index, cell in enumerate(qmodel.model.cells):
         layers.append((f"layer {index} ({cell.kind})", first, cell.hidden_size))
         first += cell.hidden_size
-    units = [(cell, size) for cell, size in zip(qmodel.cells, qmodel.model.hidden_sizes)]
-    no_c = [np.zeros_like(h) if c is None else c for h, c in zip(trace.h, trace.c)]
+    units = [(cell, size) for cell, size in zip(qmodel.cells, qmodel.model.hidden_sizes, strict=True)]
+    no_c = [np.zeros_like(h) if c is None else c for h, c in zip(trace.h, trace.c, strict=True)]
     return Expected(
         design=design,
         schedule=schedule,

@@ -61,7 +61,8 @@ class Teller:
         return f"sequence {sequence}, step {time} (hardware step {step}, stream {stream})"
 
     def _difference(self, cycle: int, text: str) -> Difference:
-        return Difference(cycle, f"{self.expected.design} under {self.source} differs from golden at cycle {cycle}: {text}")
+        who = f"{self.expected.design} under {self.source}"
+        return Difference(cycle, f"{who} differs from golden at cycle {cycle}: {text}")
 
     def _unit(self, name: str, unit: int) -> str:
         if name == "y":
@@ -81,7 +82,8 @@ class Teller:
 
     def stray(self, name: str, stream: int, unit: int, cycle: int) -> Difference:
         layer, index = self.expected.locate(unit)
-        return self._difference(cycle, f"stream {stream}: {name} of unit {index} of {layer} was written, which has none")
+        what = f"{name} of unit {index} of {layer} was written, which has none"
+        return self._difference(cycle, f"stream {stream}: {what}")
 
     def double(self, name: str, stream: int, step: int, unit: int, cycle: int, begins: np.ndarray) -> Difference:
         happened = int(np.searchsorted(begins, cycle, side="right")) - 1

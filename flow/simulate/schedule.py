@@ -92,7 +92,7 @@ def build_schedule(lengths, n_streams: int, continues: bool = False) -> Schedule
     n_steps = max(end for end, _ in free)
     sequence = np.full((n_steps, n_streams), -1, dtype=np.int64)
     time = np.zeros((n_steps, n_streams), dtype=np.int64)
-    for index, ((start, stream), length) in enumerate(zip(starts, lengths.tolist())):
+    for index, ((start, stream), length) in enumerate(zip(starts, lengths.tolist(), strict=True)):
         sequence[start : start + length, stream] = index
         time[start : start + length, stream] = np.arange(length)
     return Schedule(sequence, time, lengths, continues)

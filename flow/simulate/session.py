@@ -12,7 +12,7 @@ import numpy as np
 
 from flow.simulate.compare import Counts, MismatchError, build_expected, compare
 from flow.simulate.difference import Difference, Expected
-from flow.simulate.events import CYCLE, Event, EventLog
+from flow.simulate.events import CYCLE, KIND, Event, EventLog
 from flow.simulate.program import Op, Program
 from flow.simulate.schedule import Schedule
 from flow.simulate.stimulus import build_beats
@@ -57,6 +57,14 @@ class ExpectedAccess:
     label: str
 
 
+@dataclass(frozen=True)
+class Run:
+    """A part of a session: it begins with host access number `first_access`; expected is None for an aborted one."""
+
+    first_access: int
+    expected: Expected | None
+
+
 @dataclass
 class Session:
     """A host program under construction, with the results that it must have.
@@ -70,7 +78,9 @@ class Session:
     program: Program = field(default_factory=Program)
     accesses: list[ExpectedAccess] = field(default_factory=list)
     beats: list[np.ndarray] = field(default_factory=list)
-    runs: list[Expected] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    n_sequences: int | None = 0  # since reset; None where the moment of an abort decides
+    n_steps: int | None = 0
 
     @property
     def window(self) -> address_map.BankWindow:
@@ -98,6 +108,7 @@ class Session:
         """Reset the design, read what identifies it, load the weights and read a sample back."""
         design, datapath, model = self.design, self.design.datapath, self.design.model
         self.program.reset(reset_cycles)
+        self.n_sequences = self.n_steps = 0
         lanes_per_bank = datapath.word_bits // 8
         shape = datapath.streams | datapath.banks << 8 | lanes_per_bank << 16 | len(model.cells) << 24
         sizes = model.input_size | (0 if model.output is None else model.output.size) << 16
@@ -152,6 +163,7 @@ class Session:
         """
         trace = forward_int(self.qmodel, x_int, schedule.lengths, initial)
         expected = build_expected(self.design.name, self.qmodel, schedule, trace, y_every_step)
+        self._begin_run(expected)
         if control is None:
             control = CTRL_ENABLE | CTRL_IRQ_ENABLE | (CTRL_Y_EVERY_STEP if y_every_step else 0)
         self.program.write(address_map.CTRL, control)
@@ -173,8 +185,35 @@ class Session:
         self.program.add(Op.IDLE)
         self.program.add(Op.IRQ, 1 if control & CTRL_IRQ_ENABLE else 0)
         self.beats.append(beats)
-        self.runs.append(expected)
+        if self.n_steps is not None:
+            self.n_steps += schedule.n_steps
+            self.n_sequences += schedule.n_sequences
         self._read_results(expected)
+
+    def abort(self, x_int: np.ndarray, schedule: Schedule, n_beats: int, cycles: int, soft: bool) -> None:
+        """Let some beats of a run in, then reset in the middle of it: with CTRL (soft) or with rst.
+
+        cycles: from the last beat taken to the reset. Memories keep their contents.
+        """
+        self._begin_run(None)
+        self.program.write(address_map.CTRL, CTRL_ENABLE | CTRL_Y_EVERY_STEP)
+        self.program.add(Op.BREAK, n_beats, cycles)
+        self.beats.append(build_beats(x_int, schedule)[:n_beats])
+        if soft:
+            self.program.write(address_map.CTRL, CTRL_ENABLE | CTRL_Y_EVERY_STEP | CTRL_SOFT_RESET)
+            self.n_sequences = self.n_steps = None
+            self.program.add(Op.IDLE)
+            self.read(address_map.CTRL, CTRL_ENABLE | CTRL_Y_EVERY_STEP, "CTRL after a soft reset")
+        else:
+            self.program.reset(1)
+            self.n_sequences = self.n_steps = 0
+            self.read(address_map.CTRL, 0, "CTRL after a reset")
+        self.read_back()
+
+    def _begin_run(self, expected: Expected | None) -> None:
+        """Mark the boundary between runs with an access of its own."""
+        self.runs.append(Run(len(self.accesses), expected))
+        self.read(address_map.ID, address_map.ID_VALUE, "ID")
 
     def _poke(self, n_beats: int) -> None:
         """Let some steps in, then try what must be refused while the block is busy."""
@@ -191,8 +230,8 @@ class Session:
         schedule = expected.schedule
         for name, address in address_map.CYCLES.items():
             self.read(address, None, f"cycles {name}")
-        self.read(address_map.N_SEQUENCES, None, "N_SEQUENCES")
-        self.read(address_map.N_STEPS, None, "N_STEPS")
+        self.read(address_map.N_SEQUENCES, self.n_sequences, "N_SEQUENCES")
+        self.read(address_map.N_STEPS, self.n_steps, "N_STEPS")
         for stream in range(schedule.n_streams):
             taking_part = np.flatnonzero(schedule.keep[:, stream])
             if not len(taking_part):
@@ -210,29 +249,42 @@ class Session:
     def check(self, log: EventLog) -> Outcome:
         """Compare a run with golden; MismatchError at the first difference, SimulationError for a broken rule."""
         log.check()
-        logs = split_runs(log, self.runs)
-        counts = [compare(part, expected) for part, expected in zip(logs, self.runs)]
-        self._check_accesses(log)
-        values = {access.label: row[1] for access, row in zip(self.accesses, log.accesses) if access.value is None}
+        parts = zip(split_runs(log, self.runs), self.runs, strict=True)
+        complete = [(part, run.expected) for part, run in parts if run.expected]
+        wrong_access = self._first_wrong_access(log)
+        try:
+            counts = [compare(part, expected) for part, expected in complete]
+        except MismatchError as error:
+            # What the host saw before is nearer to the cause.
+            if wrong_access and wrong_access.cycle < error.difference.cycle:
+                raise MismatchError(wrong_access) from None
+            raise
+        if wrong_access:
+            raise MismatchError(wrong_access)
+        answers = zip(self.accesses, log.accesses, strict=True)
+        values = {access.label: data for access, (_, data, _) in answers if access.value is None}
         total = Counts(*(sum(getattr(c, name) for c in counts) for name in Counts.__dataclass_fields__))
-        return Outcome(total, values, log, tuple(run.schedule for run in self.runs))
+        return Outcome(total, values, log, tuple(expected.schedule for _, expected in complete))
 
-    def _check_accesses(self, log: EventLog) -> None:
-        rows = log.of(Event.ACCESS)
-        for wanted, (address, data, outcome), cycle in zip(self.accesses, log.accesses, rows[:, CYCLE].tolist()):
+    def _first_wrong_access(self, log: EventLog) -> Difference | None:
+        """The first host access with another answer than it must have."""
+        cycles = log.of(Event.ACCESS)[:, CYCLE].tolist()
+        for wanted, (address, data, outcome), cycle in zip(self.accesses, log.accesses, cycles, strict=False):
             if (address, outcome) == (wanted.address, wanted.outcome) and wanted.value in (None, data):
                 continue
-            kinds = {READ: f"reads 0x{data:08x}", READ_ERR: "read answered with err", WRITE_ERR: "write answered with err"}
+            reads = f"reads 0x{data:08x}"
+            kinds = {READ: reads, READ_ERR: "read refused with err", WRITE_ERR: "write refused with err"}
             must = {READ: f"0x{wanted.value or 0:08x}", READ_ERR: "a refused read", WRITE_ERR: "a refused write"}
-            raise MismatchError(Difference(cycle, (
+            return Difference(cycle, (
                 f"{self.design.name} under {log.source}: host access at cycle {cycle}, address 0x{address:05x} "
                 f"({wanted.label} at 0x{wanted.address:05x}): {kinds[outcome]}, must be {must[wanted.outcome]}"
-            )))
-        if len(rows) != len(self.accesses):
-            raise MismatchError(Difference(log.n_cycles, (
-                f"{self.design.name} under {log.source}: {len(rows)} host accesses were answered, "
+            ))
+        if len(cycles) != len(self.accesses):
+            return Difference(log.n_cycles, (
+                f"{self.design.name} under {log.source}: {len(cycles)} host accesses were answered, "
                 f"must be {len(self.accesses)}"
-            )))
+            ))
+        return None
 
 
 @dataclass(frozen=True)
@@ -249,17 +301,9 @@ class Outcome:
     schedules: tuple[Schedule, ...]
 
 
-def split_runs(log: EventLog, runs: list[Expected]) -> list[EventLog]:
-    """The events of every run: each begins where the steps of the one before are over."""
-    if len(runs) == 1:
-        return [log]
-    starts = log.of(Event.STEP)[:, CYCLE]
-    logs, first = [], 0
-    for index, expected in enumerate(runs):
-        until = first + expected.schedule.n_steps
-        low = starts[first] if index and first < len(starts) else 0
-        high = starts[until] if index + 1 < len(runs) and until < len(starts) else np.uint64(2**63)
-        rows = log.rows[(log.rows[:, CYCLE] >= low) & (log.rows[:, CYCLE] < high)]
-        logs.append(EventLog(rows, log.source))
-        first = until
-    return logs
+def split_runs(log: EventLog, runs: list[Run]) -> list[EventLog]:
+    """The events of every run: from the host access that begins it to the one that begins the next."""
+    accesses = np.flatnonzero(log.rows[:, KIND] == Event.ACCESS)
+    starts = [accesses[run.first_access] if run.first_access < len(accesses) else len(log.rows) for run in runs]
+    ends = [*starts[1:], len(log.rows)]
+    return [EventLog(log.rows[start:end], log.source) for start, end in zip(starts, ends, strict=True)]

@@ -6,6 +6,7 @@ compiled again.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -30,8 +31,8 @@ MEMORY_FILES = {  # the module that the wrapper instantiates for every kind of m
 SIMULATORS = ("verilator", "icarus")
 TOOLS = {"verilator": ("verilator", "g++", "make"), "icarus": ("iverilog", "vvp")}
 VERILATOR_OPTIONS = (
-    "--binary --timing +1364-2005ext+v +1800-2012ext+sv --top-module bench -j 2 -O3 --x-assign unique --x-initial unique "
-    "-Wno-fatal -Wno-lint -Wno-style -MAKEFLAGS OPT_FAST=-O2"
+    "--binary --timing +1364-2005ext+v +1800-2012ext+sv --top-module bench -j 2 -O3 "
+    "--x-assign unique --x-initial unique -Wno-fatal -Wno-lint -Wno-style -MAKEFLAGS OPT_FAST=-O2"
 ).split()
 TRACE_OPTIONS = ("--trace", "--trace-structs")
 ICARUS_OPTIONS = ("-g2005", "-s", "bench")
@@ -77,22 +78,27 @@ def compile_verilog(kind: str, design: VerilogDesign, cache: Path, log: Path, tr
     for path in sources:
         key.update(hashlib.sha256(path.read_bytes()).digest())
     folder = cache / f"{kind}-{key.hexdigest()[:20]}"
-    if not folder.is_dir():
-        part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        if kind == "verilator":
-            run_tool(["verilator", *options, "--Mdir", part / "obj", "-o", "simulator", *sources], log)
-            os.replace(part / "obj" / "simulator", part / "simulator")
-            shutil.rmtree(part / "obj")
-        else:
-            run_tool(["iverilog", *options, "-o", part / "simulator.vvp", *sources], log)
-        try:
-            os.replace(part, folder)
-        except OSError:  # another run was faster
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second finds it ready
+        if not folder.is_dir():
+            part = folder.with_name(f"{folder.name}.part")
             shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            _compile(kind, [*options, *sources], part, log)
+            os.replace(part, folder)
     command = (str(folder / "simulator"),) if kind == "verilator" else ("vvp", "-n", str(folder / "simulator.vvp"))
     return VerilogSimulator(kind, command, "Verilator" if kind == "verilator" else "Icarus")
+
+
+def _compile(kind: str, arguments: list[str | Path], folder: Path, log: Path) -> None:
+    """Leave the simulator alone in the folder."""
+    if kind == "verilator":
+        run_tool(["verilator", "--Mdir", folder / "obj", "-o", "simulator", *arguments], log)
+        os.replace(folder / "obj" / "simulator", folder / "simulator")
+        shutil.rmtree(folder / "obj")
+    else:
+        run_tool(["iverilog", "-o", folder / "simulator.vvp", *arguments], log)
 
 
 def run_verilog(
@@ -117,7 +123,7 @@ def run_verilog(
     if simulator.kind == "verilator":
         args += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
     if window:
-        args += ["+vcd=window.vcd", f"+vcd_from={window[0]}", f"+vcd_to={window[1]}"]
+        args += [f"+vcd_from={window[0]}", f"+vcd_to={window[1]}"]
     ended = []
 
     def on_line(line: str) -> None:

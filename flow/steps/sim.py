@@ -284,13 +284,13 @@ def check_cycles(design: str, count: CycleCount, registers: dict[str, int], log:
     for cause, cycles in count.causes.items():
         measured = registers[f"cycles {cause}"]
         if measured != cycles:
-            text = f"{design} under {log.source}: cycles {cause}: the block counted {measured}, the formula says {cycles}"
-            raise MismatchError(Difference(log.n_cycles, text))
+            what = f"cycles {cause}: the block counted {measured}, the formula says {cycles}"
+            raise MismatchError(Difference(log.n_cycles, f"{design} under {log.source}: {what}"))
 
 
 def _check_together(run: SimRun, values: dict[str, Value]) -> None:
     """The Verilog and the PyRTL block were put through the same; nothing may be left out of either."""
     counts = [values[f"sim__compared__count__simulator:{kind}"] for kind in ("pyrtl", "verilator")]
     if len(set(counts)) != 1 or not np.all(counts):
-        text = f"{run.design.name}: values compared under PyRTL and Verilator: {counts[0]} and {counts[1]}, must be equal"
-        raise MismatchError(Difference(0, text))
+        what = f"values compared under PyRTL and Verilator: {counts[0]} and {counts[1]}, must be equal"
+        raise MismatchError(Difference(0, f"{run.design.name}: {what}"))

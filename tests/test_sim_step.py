@@ -1,0 +1,170 @@
+"""`doit sim` and `doit export` as a whole, on the smallest design: resumed by content, missing tools told first."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from flow.metrics import load_metrics
+from flow.simulate.compare import MismatchError
+from flow.simulate.events import EventLog
+from flow.step import ROOT
+from flow.steps import sim
+from flow.steps.export import run_export
+from flow.steps.sim_table import LANE_CYCLES, is_exact, print_table
+from flow.tool import ToolError
+from golden.npz import load_npz
+from golden.spec import SpecError
+from rtl.config import load_design
+from rtl.cycles import CycleCount
+from rtl.weight_image import parse_image
+
+CAUSES = ("mac", "header", "recurrence", "update", "host", "drain")
+
+
+@pytest.mark.eda
+def test_tiny_is_right_everywhere_and_a_second_run_goes_on_where_the_first_one_was(tmp_path):
+    (tmp_path / "simulators").symlink_to(ROOT / "build" / "simulators")
+    (ROOT / "build" / "simulators").mkdir(parents=True, exist_ok=True)
+    metrics = sim.run_sim("tiny", tmp_path)
+    folder = tmp_path / "tiny-sim"
+    assert load_metrics(folder / "metrics.json") == metrics
+    assert is_exact(metrics)
+    n_steps = metrics["sim__step__count"]
+    assert metrics["sim__compared__h__count__simulator:verilator"] >= 4 * n_steps
+    assert metrics["sim__compared__c__count__simulator:pyrtl"] == metrics["sim__compared__h__count__simulator:pyrtl"]
+    assert metrics["cycles__total"] == sum(metrics[f"cycles__{cause}"] for cause in CAUSES)
+    assert set(metrics.tools) >= {"verilator", "iverilog"}
+
+    stamps = {stage: (folder / stage / "metrics.json").stat().st_mtime_ns for stage in sim.STAGES}
+    (folder / "metrics.json").unlink()
+    shutil.rmtree(folder / "icarus")  # as if killed in the last stage
+    again = sim.run_sim("tiny", tmp_path)
+    for stage in ("golden", "export", "pyrtl", "verilator"):
+        assert (folder / stage / "metrics.json").stat().st_mtime_ns == stamps[stage], f"{stage} was repeated"
+    timed = ("__s__simulator", "_per_s__simulator")
+    same = {key for key in metrics.values if not any(word in key for word in timed)}
+    assert {key: again[key] for key in same} == {key: metrics[key] for key in same}
+
+
+@pytest.mark.eda
+def test_a_stage_is_repeated_when_its_sources_change(tmp_path, monkeypatch):
+    run = {"count": 0}
+
+    def golden(run_, work):
+        run["count"] += 1
+        return {"accuracy__x": run["count"]}
+
+    monkeypatch.setattr(sim, "_golden", golden)
+    monkeypatch.setattr(sim, "STAGES", ("golden",))
+    monkeypatch.setattr(sim, "_check_together", lambda run_, values: None)
+    for sources, count in (("a", 1), ("a", 1), ("b", 2), ("b", 2)):
+        monkeypatch.setattr(sim, "_sources_sha256", lambda sources=sources: sources)
+        assert sim.run_sim("tiny", tmp_path)["accuracy__x"] == count
+
+
+@pytest.mark.parametrize("missing, package", [("verilator", "verilator"), ("vvp", "iverilog"), ("gcc", "gcc")])
+def test_a_missing_simulator_is_one_message_before_any_work(tmp_path, monkeypatch, missing, package):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for command in sim.SIM_TOOLS:
+        if command != missing:
+            (tools / command).symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tools))
+    with pytest.raises(ToolError, match=f"{missing} .*must be on PATH.*apt-get install .*{package}"):
+        sim.run_sim("tiny", tmp_path / "build")
+    assert not (tmp_path / "build").exists()
+
+
+def test_a_counter_that_differs_from_the_formula_is_named():
+    count = CycleCount(dict.fromkeys(CAUSES, 5), 1, 1, 1)
+    registers = {f"cycles {cause}": 5 for cause in CAUSES}
+    log = EventLog(np.array([[6, 99, 0, 0, 0]], dtype=np.uint64), "PyRTL")
+    sim.check_cycles("x", count, registers, log)
+    with pytest.raises(MismatchError, match="cycles update: the block counted 6, the formula says 5"):
+        sim.check_cycles("x", count, {**registers, "cycles update": 6}, log)
+
+
+def example_metrics(**values):
+    """Metrics of a design as the table needs them."""
+    figures = {
+        "design__name": "vowels_deep", "design__lane__count": 32, "design__stream__count": 4, "sim__step__count": 5687,
+        "cycles__per_step": 378.93, "accuracy__int__sequence__count": 1029,
+        **{f"accuracy__{kind}__{part}": 0.9784 for kind in ("float", "int") for part in ("fraction", "low", "high")},
+        **{f"lane_cycles__{key}": 1000 for key in LANE_CYCLES},
+    }
+    for kind, speed in (("pyrtl", 1.2e6), ("verilator", 2.1e6), ("icarus", 6.6e3)):
+        figures |= {f"sim__compared__count__simulator:{kind}": 464534, f"sim__mismatch__count__simulator:{kind}": 0,
+                    f"sim__speed__cycles_per_s__simulator:{kind}": speed}
+    return figures | values  # indexed like flow.metrics.Metrics
+
+
+def printed(*results):
+    console = Console(file=io.StringIO(), width=300)
+    print_table(results, console)
+    return console.file.getvalue()
+
+
+def test_the_table_fits_100_columns_and_cuts_nothing():
+    text = printed(example_metrics(), example_metrics())
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 100
+    assert "…" not in text
+    for word in ("vowels_deep", "32x4", "97.84 (97.8 .. 97.8)", "464,534", "378.9", "14.3", "1,200/2,100/6.6", "PASS"):
+        assert word in text
+    assert "FAIL" not in text
+
+
+def test_the_table_shows_a_failure_and_a_loss_of_accuracy():
+    assert "FAIL" in printed(example_metrics(**{"sim__compared__count__simulator:icarus": 0}))
+    assert "lose 0.84 points" in printed(example_metrics(accuracy__int__fraction=0.97))
+
+
+@pytest.mark.parametrize("design", ["tiny", "vowels_deep"])
+def test_the_exported_weights_are_the_trained_ones(tmp_path, design, capsys):
+    run_export(design, tmp_path)
+    folder = tmp_path / f"{design}-export"
+    config = load_design(design)
+    names = {f"stillwater_{design}.v", f"stillwater_{design}_core.v", "weights.hex", "metrics.json"}
+    assert names <= {path.name for path in folder.iterdir()}
+    words = {}
+    for line in (folder / "weights.hex").read_text().splitlines()[1:]:
+        address, data = (int(token, 16) for token in line.split())
+        words[address] = data
+    datapath, layout = config.datapath, config.layout
+    stride = max(4, datapath.word_bits // 8)
+    bank_bytes = stride << (datapath.bank_words - 1).bit_length()
+    image = [[sum(words[0x80000 + bank * bank_bytes + stride * word + 4 * piece] << (32 * piece)
+                  for piece in range(stride // 4)) for word in range(layout.n_words)] for bank in range(datapath.banks)]
+    assert len(words) == datapath.banks * layout.n_words * stride // 4
+    arrays = load_npz(config.weights_path)
+    w, bias, _ = parse_image(config, np.array(image, dtype=np.uint64))[0]
+    trained = arrays["quantized.cells.0.w"]
+    columns = trained.shape[2]
+    gates = list(layout.phases[0].gates)
+    assert np.array_equal(w, trained[gates].transpose(1, 0, 2)[:, :, :columns])
+    assert np.array_equal(bias, arrays["quantized.cells.0.bias"][gates].T)
+    assert "weights.hex" in capsys.readouterr().out
+
+
+def test_export_is_the_same_in_two_processes(tmp_path):
+    digests = []
+    for seed in ("1", "2"):
+        code = "import sys, pathlib, flow.steps.export as e; e.run_export('vowels_x4', pathlib.Path(sys.argv[1]))"
+        subprocess.run([sys.executable, "-c", code, tmp_path / seed], cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
+                       env={**os.environ, "PYTHONHASHSEED": seed})
+        folder = tmp_path / seed / "vowels_x4-export"
+        files = [path for path in folder.iterdir() if path.suffix in (".v", ".sv", ".hex")]
+        digests.append({path.name: path.read_bytes() for path in files})
+    assert len(digests[0]) == 4
+    assert digests[0] == digests[1]
+
+
+def test_bad_design_names_are_refused(tmp_path):
+    with pytest.raises(SpecError, match="vovels; did you mean vowels"):
+        sim.run_sim("vovels", tmp_path)
+    assert not list(tmp_path.iterdir())
