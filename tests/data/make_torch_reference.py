@@ -10,27 +10,33 @@ of different lengths. Arrays of a case, under `<case>/`:
     y (T, B, H)                                         h of the last layer, 0 beyond a sequence's length
     h_final, c_final (2, B, H)                          states after each sequence's own last step
     grads/h0, grads/c0 (2, B, H)                        gradients at the initial states
-The case's name is the cell (`torch_cells` in test_torch_reference.py), with `-nobias` where it has none.
+The case's name is the cell (`KINDS` in test_torch_reference.py), with `-nobias` where it has none.
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from golden.npz import write_npz
 
 N_STEPS, N_SEQUENCES, N_INPUTS, N_HIDDEN, N_LAYERS = 5, 3, 2, 3, 2
 LENGTHS = [5, 2, 4]
-MODULES = {
-    "rnn-tanh": lambda bias: torch.nn.RNN(N_INPUTS, N_HIDDEN, N_LAYERS, nonlinearity="tanh", bias=bias),
-    "rnn-relu": lambda bias: torch.nn.RNN(N_INPUTS, N_HIDDEN, N_LAYERS, nonlinearity="relu", bias=bias),
-    "lstm": lambda bias: torch.nn.LSTM(N_INPUTS, N_HIDDEN, N_LAYERS, bias=bias),
-    "gru": lambda bias: torch.nn.GRU(N_INPUTS, N_HIDDEN, N_LAYERS, bias=bias),
-}
 NAMES = {"weight_ih": "w_ih", "weight_hh": "w_hh", "bias_ih": "b_ih", "bias_hh": "b_hh"}
+
+
+def make_modules(bias: bool) -> dict:
+    """Case name -> torch module; torch is imported here, so that reading this file does not need it."""
+    from torch import nn
+
+    sizes = N_INPUTS, N_HIDDEN, N_LAYERS
+    return {
+        "rnn-tanh": nn.RNN(*sizes, nonlinearity="tanh", bias=bias),
+        "rnn-relu": nn.RNN(*sizes, nonlinearity="relu", bias=bias),
+        "lstm": nn.LSTM(*sizes, bias=bias),
+        "gru": nn.GRU(*sizes, bias=bias),
+    }
 
 
 def golden_name(torch_name: str) -> str:
@@ -39,9 +45,11 @@ def golden_name(torch_name: str) -> str:
     return f"cells.{layer}.{NAMES[name]}"
 
 
-def run_case(make_module, bias: bool, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def run_case(module, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """One module on random data: all arrays of its case."""
-    module = make_module(bias).double()
+    import torch
+
+    module = module.double()
     with torch.no_grad():
         for p in module.parameters():
             p.copy_(torch.from_numpy(0.7 * rng.standard_normal(p.shape)))
@@ -66,12 +74,14 @@ def run_case(make_module, bias: bool, rng: np.random.Generator) -> dict[str, np.
 
 
 def main() -> None:
+    import torch
+
     rng = np.random.default_rng(20)
     arrays = {"torch_version": np.frombuffer(torch.__version__.encode(), dtype=np.uint8)}
-    for name, make_module in MODULES.items():
-        for bias in (True, False):
+    for bias in (True, False):
+        for name, module in make_modules(bias).items():
             case = name if bias else f"{name}-nobias"
-            arrays |= {f"{case}/{key}": value for key, value in run_case(make_module, bias, rng).items()}
+            arrays |= {f"{case}/{key}": value for key, value in run_case(module, rng).items()}
     write_npz(Path(__file__).with_name("torch_reference.npz"), arrays)
 
 
