@@ -100,7 +100,8 @@ def test_a_wrong_y_names_sequence_and_element():
     expected = expected_run(1)
     rows = perfect_rows(expected)
     rows[find(rows, Event.Y, 5), A] ^= np.uint64(1)
-    assert re.search(r"sequence 2, step 3 .*, output, element 1: y is -?\d+ \(.*\), must be -?\d+ ", message_of(rows, expected))
+    wanted = r"sequence 2, step 3 .*, output, element 1: y is -?\d+ \(.*\), must be -?\d+ "
+    assert re.search(wanted, message_of(rows, expected))
 
 
 def test_a_missing_write_is_named():
