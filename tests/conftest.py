@@ -19,6 +19,8 @@ TIERS = ("fast", "eda", "nightly")
 SIMULATORS = ("gcc", "g++", "make", "verilator", "iverilog", "vvp")
 FLOOR_FILE = Path(__file__).with_name("floor.txt")
 
+collect_ignore = ["data"]                # scripts that make test data, not tests
+
 
 def pytest_addoption(parser):
     parser.addoption("--tiers", metavar="TIER,TIER", help="run these whole tiers and hold them to the floor: "
