@@ -25,25 +25,14 @@ from golden.activation import make_table
 from golden.quantize import QuantizedModel
 from rtl.activation import PREACT_BITS, ActivationSelect, build_activation
 from rtl.config import DesignConfig
-from rtl.controller import Issue
 from rtl.fixed_wire import round_shift, saturate, sign_extend, signed_difference, signed_product, signed_sum
-from rtl.layout import UNIT_KINDS, Layout
 from rtl.mac_array import ShadowHead
-from rtl.registers import ControlRegisters, Pipeline, delay, hold, index_width, select_from, table
-from rtl.timing import ACTIVATED, DRAIN_LATENCY, FEEDBACK_ROUNDS, NARROWED, REQUANTIZE_LATENCY, UNIT_ROUND
+from rtl.registers import delay, hold, index_width, select_from, table
+from rtl.sequencer import Slot
+from rtl.timing import ACTIVATED, FEEDBACK_ROUNDS, NARROWED, REQUANTIZE_LATENCY
 
 _BACK = REQUANTIZE_LATENCY - 1  # slot -> choice between a lane and the fed-back value
 
-# Slots of each kind in order; the last of a unit kind is fed back.
-_SLOTS = {
-    "lstm": ("lstm_i", "lstm_f", "lstm_g", "lstm_o", "lstm_t"),
-    "gru_after": ("after_r", "after_z", "after_x", "after_n", "after_t"),
-    "gru_r": ("before_r",),
-    "gru_z": ("before_z",),
-    "gru_n": ("before_n",),
-    "elman": ("elman",),
-    "output": ("output",),
-}
 _SIGMOID = ("lstm_i", "lstm_f", "lstm_o", "after_r", "after_z", "before_r", "before_z")
 _PASSED = ("after_x", "after_n")
 _WRITES_H = ("lstm_t", "after_t", "before_n", "elman")
@@ -61,19 +50,6 @@ class StepInfo:
     fresh: tuple[WireVector, WireVector]
     keep: tuple[WireVector, WireVector]
     buffer: tuple[WireVector, WireVector]
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One slot as it goes down the pipeline: what it does (bits by name), which state, step parity, y wanted."""
-
-    does: dict[str, Pipeline]
-    phase: Pipeline
-    index: Pipeline
-    local: Pipeline
-    real: Pipeline
-    toggle: Pipeline
-    emit: Pipeline
 
 
 @dataclass(frozen=True)
@@ -101,87 +77,13 @@ class UpdateWrites:
     y_we: WireVector
 
 
-def build_sequencer(
-    design: DesignConfig, issue: Issue, toggle: WireVector, registers: ControlRegisters
-) -> tuple[Slot, WireVector]:
-    """Slots of the tile at the head of the shadow chain, and `advance`: the head lane has been taken."""
-    layout = design.layout
-    phases = layout.phases
-    load = registers.delayed(issue.tile_end, "upd_load", DRAIN_LATENCY - 1)
-    start = registers.delayed(load, "upd_start")
-    next_phase = delay(issue.phase, "upd_phase_in", DRAIN_LATENCY - 1)
-    phase = hold(next_phase, load, "upd_phase")
-    tile_toggle = hold(delay(toggle, "upd_toggle_in", DRAIN_LATENCY - 1), load, "upd_toggle")
-    emit = hold(delay(issue.emit, "upd_emit_in", DRAIN_LATENCY - 1), load, "upd_emit")
-    first = _first_unit(layout, issue.tile, next_phase, load)
-
-    running = registers.make(1, "upd_running")
-    rounds = max(p.units_per_tile + (FEEDBACK_ROUNDS if p.kind in UNIT_KINDS else 0) for p in phases)
-    unit = registers.make(index_width(rounds), "upd_unit")
-    place = registers.make(index_width(UNIT_ROUND), "upd_place")
-    active = start | running
-
-    last_place = table(phase, [UNIT_ROUND - 1 if p.kind in UNIT_KINDS else 0 for p in phases], len(place))
-    last_unit = table(
-        phase, [p.units_per_tile - 1 + (FEEDBACK_ROUNDS if p.kind in UNIT_KINDS else 0) for p in phases], len(unit)
-    )
-    round_end = place == last_place
-    tile_done = active & round_end & (unit == last_unit)
-    zero_place, zero_unit = Const(0, len(place)), Const(0, len(unit))
-    next_place = pyrtl.select(round_end, zero_place, (place + 1)[: len(place)])
-    next_unit = pyrtl.select(tile_done, zero_unit, (unit + 1)[: len(unit)])
-    registers.set_next(running, active & ~tile_done)
-    registers.set_next(place, pyrtl.select(active, next_place, place))
-    registers.set_next(unit, pyrtl.select(active & round_end, next_unit, unit))
-
-    is_unit_kind = table(phase, [int(p.kind in UNIT_KINDS) for p in phases], 1)
-    fed_back = is_unit_kind & (place == UNIT_ROUND - 1)
-    lag = pyrtl.select(fed_back, Const(FEEDBACK_ROUNDS, len(unit) + 1), Const(0, len(unit) + 1))
-    slot_unit = signed_difference(len(unit) + 1, pyrtl.concat(Const(0, 1), unit), lag)
-    in_tile = ~slot_unit[-1] & (slot_unit[:-1] < table(phase, [p.units_per_tile for p in phases], len(unit) + 1))
-    local = (first + slot_unit[:-1])[: len(first) + 1]
-    exists = local < table(phase, [p.n_units for p in phases], len(local))
-    offsets = [0 if p.cell is None else layout.cell_offsets[p.cell] for p in phases]
-    index_bits = index_width(max(layout.n_states, phases[-1].n_units))
-    index = (local + table(phase, offsets, index_bits))[:index_bits]
-
-    does = {}
-    for kind in {p.kind: None for p in phases}:
-        here = pyrtl.or_all_bits(pyrtl.concat_list([phase == n for n, p in enumerate(phases) if p.kind == kind]))
-        for number, name in enumerate(_SLOTS[kind]):
-            at_place = (place == number) if kind in UNIT_KINDS else Const(1, 1)
-            does[name] = Pipeline(active & here & at_place, f"slot_{name}", registers)
-    real = active & in_tile & exists
-    slot = Slot(
-        does=does,
-        phase=Pipeline(phase, "slot_phase"),
-        index=Pipeline(index, "slot_index"),
-        local=Pipeline(local, "slot_local"),
-        real=Pipeline(real, "slot_real", registers),
-        toggle=Pipeline(tile_toggle, "slot_toggle"),
-        emit=Pipeline(emit, "slot_emit"),
-    )
-    return slot, active & ~fed_back
-
-
-def _first_unit(layout: Layout, tile: WireVector, next_phase: WireVector, load: WireVector) -> WireVector:
-    """Number of the drained tile's first unit within its phase."""
-    n_tiles = max(p.n_tiles for p in layout.phases)
-    width = index_width(max(p.n_tiles * p.units_per_tile for p in layout.phases))
-    if n_tiles == 1:
-        return Const(0, width)
-    tile = delay(tile, "upd_tile_in", DRAIN_LATENCY - 1)
-    strides = sorted({p.units_per_tile for p in layout.phases})
-    bases = [table(tile, [min(n * stride, (1 << width) - 1) for n in range(n_tiles)], width) for stride in strides]
-    numbers = [strides.index(p.units_per_tile) for p in layout.phases]
-    return hold(select_from(table(next_phase, numbers, index_width(len(strides))), bases), load, "upd_first")
-
-
 def build_update(
     design: DesignConfig, qmodel: QuantizedModel, head: ShadowHead, slot: Slot, reads: UpdateReads
 ) -> UpdateWrites:
     """The arithmetic of all streams behind one sequencer."""
-    results = [_build_stream(design, qmodel, s, acc, head.shift, slot, reads) for s, acc in enumerate(head.accumulators)]
+    results = [
+        _build_stream(design, qmodel, s, acc, head.shift, slot, reads) for s, acc in enumerate(head.accumulators)
+    ]
     per_stream = {name: [r[name] for r in results] for name in ("h", "c", "rh", "z", "y")}
     off = Const(0, 1)
     real_done, real_act = slot.real.at(NARROWED), slot.real.at(ACTIVATED)

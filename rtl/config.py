@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from golden.dataset import DataSpec
-from golden.spec import ModelSpec, QuantSpec, Spec, SpecError, check_choice, check_int, load_spec
 from golden.fit import TrainSpec
+from golden.spec import ModelSpec, QuantSpec, Spec, SpecError, check_choice, check_int, load_spec
 from rtl.layout import UNIT_KINDS, Layout, build_layout
 
 DESIGN_DIR = Path(__file__).parent / "designs"

@@ -122,7 +122,7 @@ def count_cycles(
     model = design.model
     if model.output is not None:
         output_macs = model.output_size * model.output_fan_in
-    for kept, ends in zip(keep, last):
+    for kept, ends in zip(keep, last, strict=True):
         n_kept, n_wanted = int(sum(kept)), int(sum(kept if y_every_step else ends))
         walk.step(n_wanted > 0, waits)
         useful += n_kept * (model.n_macs_per_step - output_macs) + n_wanted * output_macs

@@ -63,7 +63,8 @@ def core_verilog(design: DesignConfig, block: Block) -> str:
 
 def wrapper_verilog(design: DesignConfig, block: Block) -> str:
     """The top module: the core and its memories; every port of the core but the seam's is a port here."""
-    ports = [(w, "input") for w in block.wirevector_subset(Input)] + [(w, "output") for w in block.wirevector_subset(Output)]
+    sides = (("input", Input), ("output", Output))
+    ports = [(wire, side) for side, kind in sides for wire in block.wirevector_subset(kind)]
     outer = sorted((w.name, len(w), side) for w, side in ports if not w.name.startswith("sram_"))
     datapath = design.datapath
     lines = [
@@ -74,7 +75,7 @@ def wrapper_verilog(design: DesignConfig, block: Block) -> str:
         f"module {design.module_name} (",
         "    input  wire clk,",
     ]
-    lines += [f"    {side + ' ' if side == 'input' else side} wire {_range(width)}{name}," for name, width, side in outer]
+    lines += [f"    {side:<6} wire {_range(width)}{name}," for name, width, side in outer]
     lines[-1] = lines[-1].rstrip(",")
     lines += [
         ");",

@@ -194,7 +194,7 @@ class Host:
     def _memory_word(self, bank_words: list[WireVector], h: list[WireVector], c: list[WireVector]) -> WireVector:
         """What the granted read asked for; the address is held by the bus until the answer."""
         pieces = []
-        for bank, word in zip(self.is_bank, bank_words):
+        for bank, word in zip(self.is_bank, bank_words, strict=True):
             if len(word) < 32:
                 word = word.zero_extended(32)
             if self.piece is not None:

@@ -30,12 +30,12 @@ def check_netlist(block: Block) -> None:
     """Raise LintError with all findings, or return."""
     findings = _names(block) + _memories(block) + _connections(block) + _constant_registers(block)
     try:
-        block.sanity_check()
+        loop = pyrtl.find_loop(block)  # checks the block's sanity first
     except pyrtl.PyrtlError as error:
         findings.append(f"netlist is inconsistent: {error}")
-    loop = pyrtl.find_loop(block)
+        loop = None
     if loop:
-        findings.append(f"combinational loop through {', '.join(str(net.dests[0].name) for net in loop)}")
+        findings.append(f"combinational loop through {', '.join(sorted(place.dst_w.name for place in loop))}")
     if findings:
         shown = "\n  ".join(findings[:20])
         more = f"\n  and {len(findings) - 20} more" if len(findings) > 20 else ""

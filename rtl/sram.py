@@ -48,7 +48,7 @@ def export_ports(ports: SramPorts) -> None:
     drive(Output(len(ports.address), "sram_addr"), ports.address)
     drive(Output(len(ports.write_data), "sram_wdata"), ports.write_data)
     drive(Output(len(ports.enable), "sram_en"), ports.enable)
-    for b, (mask, data) in enumerate(zip(ports.write_mask, ports.read_data)):
+    for b, (mask, data) in enumerate(zip(ports.write_mask, ports.read_data, strict=True)):
         drive(Output(len(mask), f"sram_wmask_{b}"), mask)
         drive(data, Input(len(data), f"sram_rdata_{b}"))
 
@@ -60,7 +60,7 @@ def attach_models(ports: SramPorts) -> list[MemBlock]:
     """
     garbage = _build_garbage()
     memories = []
-    for b, (mask, data) in enumerate(zip(ports.write_mask, ports.read_data)):
+    for b, (mask, data) in enumerate(zip(ports.write_mask, ports.read_data, strict=True)):
         memory = MemBlock(len(data), len(ports.address), f"sram_{b}", max_read_ports=1, max_write_ports=1,
                           asynchronous=True)
         enable = ports.enable[b]

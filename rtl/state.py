@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import pyrtl
 from pyrtl import Const, WireVector
 
-from rtl.cell_update import Slot, StepInfo, UpdateReads, UpdateWrites
+from rtl.cell_update import StepInfo, UpdateReads, UpdateWrites
 from rtl.config import DesignConfig
 from rtl.controller import Issue
 from rtl.registers import ControlRegisters, RegisterFile, delay, hold, index_width, table
+from rtl.sequencer import Slot
 from rtl.streams import XBuffer
 from rtl.timing import ACTIVATED, NARROWED
 

@@ -82,13 +82,13 @@ def build_x_stream(
         fills = complete & (write_buffer == number)
         empties = step_end & (read_buffer == number)
         registers.set_next(full[number], (full[number] & ~empties) | fills)
-        masked = [ports.first & ports.keep, ports.last & ports.keep, ports.keep]
-        flags.append([hold(bits, fills, f"x_{name}_{number}") for bits, name in zip(masked, ("first", "last", "keep"))])
+        masked = {"first": ports.first & ports.keep, "last": ports.last & ports.keep, "keep": ports.keep}
+        flags.append({name: hold(bits, fills, f"x_{name}_{number}") for name, bits in masked.items()})
         for s in range(streams):
             words[s][number].write(beat & (write_buffer == number), count, ports.data[8 * s : 8 * s + 8])
-    first, last, keep = (pyrtl.select(read_buffer, flags[1][k], flags[0][k]) for k in range(3))
+    current = {name: pyrtl.select(read_buffer, flags[1][name], flags[0][name]) for name in masked}
     ready = pyrtl.select(read_buffer, full[1], full[0])
-    return XBuffer(stream_ready, ready, read_buffer, first, last, keep, words)
+    return XBuffer(stream_ready, ready, read_buffer, **current, words=words)
 
 
 def build_y_stream(

@@ -10,13 +10,14 @@ import pyrtl
 from pyrtl import Block, Const, Input, MemBlock, Output, WireVector
 
 from golden.quantize import QuantizedModel
-from rtl.cell_update import UpdateWrites, build_sequencer, build_update
+from rtl.cell_update import UpdateWrites, build_update
 from rtl.config import DesignConfig
 from rtl.controller import ControllerInputs, Issue, build_controller
 from rtl.fixed_wire import drive
 from rtl.host import DatapathStatus, Grant, Host, WishbonePorts
 from rtl.mac_array import build_mac_array
 from rtl.registers import ControlRegisters, delay
+from rtl.sequencer import build_sequencer
 from rtl.sram import SramPorts, attach_models, declare_ports, export_ports
 from rtl.state import HostState, State, build_columns, build_step_info, build_update_reads, build_writes
 from rtl.streams import XBuffer, XPorts, YStream, build_x_stream, build_y_stream, wants_y, y_phase_begins
@@ -112,7 +113,9 @@ def _build(design: DesignConfig, qmodel: QuantizedModel, probe) -> SramPorts:
     return sram
 
 
-def _drive_banks(design: DesignConfig, sram: SramPorts, issue: Issue, grant: Grant, registers: ControlRegisters) -> None:
+def _drive_banks(
+    design: DesignConfig, sram: SramPorts, issue: Issue, grant: Grant, registers: ControlRegisters
+) -> None:
     """Registered memory ports: the controller's word while it issues, else what the host was granted."""
     banks = design.datapath.banks
     address = issue.address.zero_extended(max(len(sram.address), len(issue.address)))[: len(sram.address)]

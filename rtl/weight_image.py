@@ -67,8 +67,9 @@ def check_belongs(design: DesignConfig, qmodel: QuantizedModel) -> None:
         raise SpecError(f"weights must have at most {design.quant.weight_bits} bits, not {qmodel.quant.weight_bits} "
                         f"({design.name}: quant.weight_bits)")
     if qmodel.quant.activation_segment_bits != design.quant.activation_segment_bits:
-        raise SpecError(f"weights must be quantised for activation_segment_bits {design.quant.activation_segment_bits}, "
-                        f"not {qmodel.quant.activation_segment_bits} ({design.name}: quant.activation_segment_bits)")
+        raise SpecError(f"weights must be quantised for activation_segment_bits "
+                        f"{design.quant.activation_segment_bits}, not {qmodel.quant.activation_segment_bits} "
+                        f"({design.name}: quant.activation_segment_bits)")
 
 
 def phase_columns(qmodel: QuantizedModel, phase: Phase) -> np.ndarray:

@@ -61,7 +61,7 @@ def designs(draw) -> DesignConfig:
 
 
 def make_design(
-    model: ModelSpec, banks: int, word_bits: int, streams: int = 1, quant: QuantSpec = QuantSpec(), bank_words: int = BANK_WORDS
+    model: ModelSpec, banks: int, word_bits: int, streams: int = 1, quant: QuantSpec = QuantSpec()
 ) -> DesignConfig:
     """A design around a model, checked like one from a file."""
     mapping = {
@@ -72,7 +72,7 @@ def make_design(
         "weights": "none.npz",
         "clock_period_ns": 20,
         "datapath": {
-            "banks": banks, "bank_words": bank_words, "word_bits": word_bits, "streams": streams, "memory": "flexmem",
+            "banks": banks, "bank_words": BANK_WORDS, "word_bits": word_bits, "streams": streams, "memory": "flexmem",
         },
     }
     mapping["model"] = {k: v for k, v in mapping["model"].items() if v is not None}

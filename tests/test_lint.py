@@ -1,11 +1,11 @@
 """Every finding of the netlist lint, on netlists that have it; and a clean bill for generated designs."""
 
+import numpy as np
 import pyrtl
 import pytest
 from designs import designs
 from hypothesis import given, settings
 
-import numpy as np
 from golden.random_model import random_quantized_model
 from rtl.config import design_names, load_design
 from rtl.export import core_verilog

@@ -14,17 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow.simulate.batch import BatchSimulation
-from flow.simulate.cases import N_POKES, STALLS_OF_256, Case
+from flow.simulate.cases import Case
 from flow.simulate.run import PyrtlSimulator, Result, run_session
 from flow.simulate.schedule import build_schedule
 from flow.simulate.session import Session
 from golden.random_model import random_input, random_quantized_model, random_states
 from rtl.config import DesignConfig
-from rtl.cycles import count_cycles, step_cycles
+from rtl.cycles import count_cycles
 from rtl.top import build_simulation
 
 MAX_SEQUENCES, MAX_STEPS = 6, 6
-REFUSALS_CYCLES = 70
 SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
@@ -60,11 +59,7 @@ def check_hostile(design: DesignConfig, seed: int, extreme: bool) -> None:
     """Stalled streams, busy refusals, then sequences that go on from states that the host wrote."""
     case = random_case(design, seed, extreme)
     session = case.begin()
-    session.program.stalls(STALLS_OF_256, STALLS_OF_256, seed)
-    # Refusals take the host some dozens of cycles; a shorter step would be over, and the block rightly not busy.
-    pokes = N_POKES if step_cycles(design) > REFUSALS_CYCLES else 0
-    schedule = build_schedule(case.lengths, design.datapath.streams)
-    session.stream(case.x, schedule, y_every_step=True, pokes=pokes, seed=seed)
+    case.add_stalled(session, seed)
     rng = np.random.default_rng(seed)
     streams = design.datapath.streams
     lengths = rng.integers(1, MAX_STEPS, streams)
@@ -79,7 +74,7 @@ def check_hostile(design: DesignConfig, seed: int, extreme: bool) -> None:
 
 def _side_by_side(h: list[np.ndarray], c: list[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray | None]:
     """States of all cells in one row a stream; c None if no cell has one (0 where a cell has none)."""
-    all_c = [np.zeros_like(a) if b is None else b for a, b in zip(h, c)]
+    all_c = [np.zeros_like(a) if b is None else b for a, b in zip(h, c, strict=True)]
     return np.concatenate(h, axis=1), None if all(b is None for b in c) else np.concatenate(all_c, axis=1)
 
 

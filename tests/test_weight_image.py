@@ -21,15 +21,14 @@ def test_the_image_gives_back_every_weight_bias_and_shift(design, seed, extreme)
     image = build_image(design, qmodel)
     assert image.shape == (design.datapath.banks, design.layout.n_words)
     assert int(image.max()) < 1 << design.datapath.word_bits
-    for phase, (w, bias, shift) in zip(design.layout.phases, parse_image(design, image)):
+    for phase, (w, bias, shift) in zip(design.layout.phases, parse_image(design, image), strict=True):
         layer = qmodel.output if phase.cell is None else qmodel.cells[phase.cell]
         columns = phase_columns(qmodel, phase)
         for slot, gate in enumerate(phase.gates):
-            wanted = layer if phase.cell is None else None
-            rows = (wanted.w, wanted.bias, wanted.shift) if wanted else (layer.w[gate], layer.bias[gate], layer.shift[gate])
-            np.testing.assert_array_equal(w[:, slot], rows[0][:, columns])
-            np.testing.assert_array_equal(bias[:, slot], rows[1])
-            np.testing.assert_array_equal(shift[:, slot], rows[2])
+            row = slice(None) if phase.cell is None else gate
+            np.testing.assert_array_equal(w[:, slot], layer.w[row][:, columns])
+            np.testing.assert_array_equal(bias[:, slot], layer.bias[row])
+            np.testing.assert_array_equal(shift[:, slot], layer.shift[row])
 
 
 def test_one_word_by_hand():
