@@ -20,8 +20,10 @@ from golden.cells import forward_int
 from golden.quantized import QuantizedModel
 from rtl import address_map
 from rtl.config import DesignConfig
+from rtl.cycles import step_cycles
 
 N_READ_BACK = 16
+MIN_POKED_STEP = 80  # cycles; the accesses of a poke take at most half of it
 READ, READ_ERR, WRITE_ERR = 0, 1, 2
 CTRL_ENABLE, CTRL_SOFT_RESET, CTRL_Y_EVERY_STEP, CTRL_IRQ_ENABLE = (
     1 << bit
@@ -159,7 +161,8 @@ class Session:
         """Run sequences x_int (T, B, X) as scheduled, then read counters and final states.
 
         initial: states (per cell (B, H)) that the host wrote for a schedule that continues. pokes: how often, in
-        the middle, the host tries what a busy block must refuse. control: CTRL, if not the usual.
+        the middle, the host tries what a busy block must refuse (not for designs so small that a step is over
+        before the host is through with it). control: CTRL, if not the usual.
         """
         trace = forward_int(self.qmodel, x_int, schedule.lengths, initial)
         expected = build_expected(self.design.name, self.qmodel, schedule, trace, y_every_step)
@@ -174,7 +177,7 @@ class Session:
         n_beats = len(beats)
         input_size = x_int.shape[2]
         rng = np.random.default_rng(seed)
-        for _ in range(pokes):
+        for _ in range(pokes if step_cycles(self.design) >= MIN_POKED_STEP else 0):
             n_steps = int(rng.integers(1, max(2, n_beats // input_size // (pokes + 1))))
             if n_steps * input_size >= n_beats:
                 break
