@@ -179,18 +179,20 @@ def print_figures(figures: Sequence[Figure], console: Console | None = None) -> 
     if not console.is_terminal:
         console = Console(file=console.file, width=WIDTH, no_color=True)
     table = Table(title="Speed on this machine", box=SIMPLE_HEAD, title_justify="left", title_style="bold")
-    table.add_column("what")
+    table.add_column("what", no_wrap=True)
     table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("target", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_column("", style="dim")
     words = {True: Text("PASS", style="bold green"), False: Text("FAIL", style="bold red"), None: Text("")}
     for figure in figures:
         sign = "<=" if figure.at_most else ">="
         target = "" if figure.target is None else f"{sign} {_number(figure.target)} {figure.unit}"
         value = "not measured" if figure.value is None else f"{_number(figure.value)} {figure.unit}"
-        table.add_row(figure.name, value, target, words[figure.passed], figure.note)
+        table.add_row(figure.name, value, target, words[figure.passed])
     console.print(table)
+    for note in dict.fromkeys(figure.note for figure in figures if figure.note):
+        names = ", ".join(figure.name for figure in figures if figure.note == note)
+        console.print(f"{names}: {note}", style="dim", highlight=False)
 
 
 def _number(value: float) -> str:

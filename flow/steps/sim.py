@@ -182,7 +182,8 @@ def _accuracy_values(key: str, accuracy: Accuracy) -> dict[str, Value]:
 def _pyrtl(run: SimRun, work: Work) -> dict[str, Value]:
     """The PyRTL block: the whole test set at full speed, a part of it under stalls; cycles as the formula says."""
     start = time.perf_counter()
-    simulator = run.pyrtl
+    with stage_progress(f"{run.design.name}: building and compiling the PyRTL block", 0):
+        simulator = run.pyrtl
     seconds_compile = time.perf_counter() - start
     case = run.case
     plain = _run(run, simulator, plain_session(case), work.folder / "plain", "whole test set")
