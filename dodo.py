@@ -25,7 +25,8 @@ def task_sim():
     yield tasks.group("sim", "Run a network", "Is it right? Golden, PyRTL and exported Verilog, bit for bit")
     for design in DESIGNS:
         yield tasks.entry(
-            tasks.sim, design, name=design.name, file_dep=tasks.sources_of(design), targets=[tasks.sim_result(design)],
+            tasks.sim, design, DESIGNS, name=design.name,
+            file_dep=tasks.sources_of(design), targets=[tasks.sim_result(design)],
             uptodate=[tasks.same_simulators], clean=[(tasks.remove_results, [design])],
         )
     yield tasks.entry(tasks.print_sim_table, DESIGNS, name="table",

@@ -92,15 +92,22 @@ def remove_results(design: DesignFile) -> None:
         rmtree(folder, ignore_errors=True)
 
 
-def sim(design: DesignFile) -> None:
+def sim(design: DesignFile, designs: list[DesignFile]) -> None:
+    """One design of several; when it fails, the table of those before it is printed all the same."""
     from flow.steps.sim import run_sim
-    run_sim(design.reference, BUILD)
+    try:
+        run_sim(design.reference, BUILD)
+    except SpecError:
+        before = [d for d in designs[: designs.index(design)] if sim_result(d).is_file()]
+        if before:
+            print_sim_table(before, failed=design.name)
+        raise
 
 
-def print_sim_table(designs: list[DesignFile]) -> None:
+def print_sim_table(designs: list[DesignFile], failed: str | None = None) -> None:
     from flow.metrics import load_metrics
     from flow.steps.sim import print_table
-    print_table([load_metrics(sim_result(design)) for design in designs])
+    print_table([load_metrics(sim_result(design)) for design in designs], failed=failed)
 
 
 def say_what_asic_lacks() -> None:

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from flow import tasks
 from flow.metrics import load_metrics
+from flow.parameters import parse_designs
 from flow.simulate.compare import MismatchError
+from flow.simulate.difference import Difference
 from flow.simulate.events import EventLog
 from flow.step import ROOT
 from flow.steps import sim
@@ -104,10 +107,33 @@ def example_metrics(**values):
     return figures | values  # indexed like flow.metrics.Metrics
 
 
-def printed(*results):
+def printed(*results, failed=None):
     console = Console(file=io.StringIO(), width=300)
-    print_table(results, console)
+    print_table(results, console, failed=failed)
     return console.file.getvalue()
+
+
+def test_a_failed_design_is_a_row_beside_the_finished_ones():
+    rows = [line.split() for line in printed(example_metrics(), failed="motions").splitlines() if line.strip()]
+    assert ["motions", "FAIL"] in rows
+    assert any(row[0] == "vowels_deep" and row[-1] == "PASS" for row in rows)
+
+
+def test_a_failure_does_not_lose_the_table_of_the_designs_before(tmp_path, monkeypatch, capsys):
+    designs = parse_designs("tiny,demand")
+    monkeypatch.setattr(tasks, "BUILD", tmp_path)
+    monkeypatch.setattr("flow.metrics.load_metrics", lambda path: example_metrics(design__name=path.parent.name))
+    tasks.sim_result(designs[0]).parent.mkdir()
+    tasks.sim_result(designs[0]).touch()
+
+    def fail(reference, build):
+        raise MismatchError(Difference(7, f"{reference} differs"))
+
+    monkeypatch.setattr("flow.steps.sim.run_sim", fail)
+    with pytest.raises(MismatchError, match="demand differs"):
+        tasks.sim(designs[1], designs)
+    shown = capsys.readouterr().out
+    assert "tiny-sim" in shown and "demand" in shown and "FAIL" in shown
 
 
 def test_the_table_fits_100_columns_and_cuts_nothing():

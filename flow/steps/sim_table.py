@@ -25,12 +25,15 @@ MAX_LOSS_POINTS = 0.5  # of accuracy, float to integer
 WIDTH = 100
 
 
-def print_table(results: Sequence[Metrics], console: Console | None = None) -> None:
-    """Print what the simulations of one or several designs found; colours on a terminal only."""
+def print_table(results: Sequence[Metrics], console: Console | None = None, failed: str | None = None) -> None:
+    """Print what the simulations of one or several designs found; colours on a terminal only.
+
+    failed: a design whose simulation has just failed; it is shown without figures.
+    """
     console = console or Console()
     if not console.is_terminal:
         console = Console(file=console.file, width=WIDTH, no_color=True)
-    console.print(_right(results))
+    console.print(_right(results, failed))
     console.print(_cycles(results))
     for metrics in results:
         loss = 100 * (metrics["accuracy__float__fraction"] - metrics["accuracy__int__fraction"])
@@ -47,7 +50,7 @@ def is_exact(metrics: Metrics) -> bool:
     return min(compared) > 0 and max(different) == 0
 
 
-def _right(results: Sequence[Metrics]) -> Table:
+def _right(results: Sequence[Metrics], failed: str | None) -> Table:
     table = _table("Is it right? Accuracy, and values of h, c and y equal to golden bit for bit")
     for heading in ("test set", "float %", "integer % (95 % interval)", *SIMULATORS.values()):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -64,6 +67,8 @@ def _right(results: Sequence[Metrics]) -> Table:
             *(f"{metrics[f'sim__compared__count__simulator:{kind}']:,}" for kind in SIMULATORS),
             verdict,
         )
+    if failed is not None:
+        table.add_row(failed, *[""] * 6, Text("FAIL", style="bold red"))
     return table
 
 
