@@ -136,7 +136,7 @@ module bench;
             wb_cyc <= 1'b1;
             wb_stb <= 1'b1;
             wb_we <= write;
-            wb_sel <= 4'hf;
+            wb_sel <= ~address[27:24];
             wb_adr <= address[19:0];
             wb_dat <= data;
             bus_wait = 0;
@@ -201,14 +201,19 @@ module bench;
             H_FETCH: fetch;
             H_BUS:
                 if (wb_ack || wb_err) begin
-                    if (op == OP_READ) emit(EV_ACCESS, arg_a, wb_dat_o, wb_err);
-                    else if (wb_err) emit(EV_ACCESS, arg_a, 0, 2);
+                    if (op == OP_READ) emit(EV_ACCESS, wb_adr, wb_dat_o, wb_err);
+                    else if (wb_err) emit(EV_ACCESS, wb_adr, 0, 2);
                     if (op == OP_WRITE && arg_a == ADDRESS_CTRL) y_taken = 0;
                     last_progress = cycle;
-                    // Half of the accesses follow back to back, with the strobe held.
+                    // Half of the accesses follow back to back, with the strobe held. Else cyc or stb may stay up
+                    // alone, which is no access.
                     end_access;
                     if (host_noise[0]) fetch;
-                    else state = H_FETCH;
+                    else begin
+                        state = H_FETCH;
+                        wb_cyc <= host_noise[2:1] == 2'd1;
+                        wb_stb <= host_noise[2:1] == 2'd2;
+                    end
                 end
             H_POLL:
                 if (wb_ack || wb_err) begin

@@ -64,7 +64,7 @@ static void fail(uint64_t code, uint64_t a, uint64_t b) {
 static void start_access(int write, uint64_t address, uint64_t data) {
     d.wb_cyc = d.wb_stb = 1;
     d.wb_we = write;
-    d.wb_sel = 0xf;
+    d.wb_sel = ~(address >> 24) & 0xf;
     d.wb_adr = address & 0xfffff;
     d.wb_dat = data;
     d.bus_wait = 0;
@@ -109,13 +109,17 @@ static void host(const uint64_t *out) {
     case H_FETCH: fetch(irq); break;
     case H_BUS:
         if (!ack && !err) break;
-        if (d.op == OP_READ) emit(EV_ACCESS, d.arg_a, READ(OUT_wb_dat_o), err);
-        else if (err) emit(EV_ACCESS, d.arg_a, 0, 2);
+        if (d.op == OP_READ) emit(EV_ACCESS, d.wb_adr, READ(OUT_wb_dat_o), err);
+        else if (err) emit(EV_ACCESS, d.wb_adr, 0, 2);
         if (d.op == OP_WRITE && d.arg_a == ADDRESS_CTRL) d.y_taken = 0;
         d.last_progress = d.cycle;
         end_access();
         if (d.host_noise & 1) fetch(irq);
-        else d.state = H_FETCH;
+        else {
+            d.state = H_FETCH;
+            d.wb_cyc = (d.host_noise >> 1 & 3) == 1;
+            d.wb_stb = (d.host_noise >> 1 & 3) == 2;
+        }
         break;
     case H_POLL:
         if (!ack && !err) break;

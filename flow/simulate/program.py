@@ -14,7 +14,7 @@ import numpy as np
 class Op(IntEnum):
     """Operations and their two arguments."""
 
-    WRITE = 0  # address, data
+    WRITE = 0  # address and, in bits 27:24, the byte lanes that are not selected; data
     READ = 1  # address; the result is an ACCESS event
     STREAM = 2  # x beats, y beats: wait until all have passed; y beats count from the last STREAM, RESET or CTRL write
     BREAK = 3  # x beats, cycles: wait until the beats are taken and some cycles more
@@ -37,8 +37,9 @@ class Program:
         self.ops.append((int(op), int(a), int(b)))
         return self
 
-    def write(self, address: int, data: int) -> Program:
-        return self.add(Op.WRITE, address, data & 0xFFFFFFFF)
+    def write(self, address: int, data: int, select: int = 0xF) -> Program:
+        """Write the selected bytes (one bit each) of a 32-bit word."""
+        return self.add(Op.WRITE, address | (~select & 0xF) << 24, data & 0xFFFFFFFF)
 
     def read(self, address: int) -> Program:
         return self.add(Op.READ, address)

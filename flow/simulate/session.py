@@ -127,7 +127,19 @@ class Session:
         for bank, words in enumerate(self.image):
             for word, value in enumerate(words):
                 for piece, data in enumerate(pieces(int(value), self.design.datapath.word_bits)):
-                    self.program.write(self.window.address(bank, word, piece), data)
+                    address = self.window.address(bank, word, piece)
+                    if word == 0:
+                        self._write_bytes(address, data)
+                    else:
+                        self.program.write(address, data)
+
+    def _write_bytes(self, address: int, data: int) -> None:
+        """Write a word byte by byte over garbage, with garbage in the bytes that are not selected."""
+        self.program.write(address, ~data)
+        for byte in range(4):
+            mask = 0xFF << (8 * byte)
+            self.program.write(address, (data & mask) | (~data & ~mask), 1 << byte)
+        self.program.write(address, ~data, 0)
 
     def read_back(self, seed: int = 0) -> None:
         """Read a sample of the weight image through Wishbone."""
