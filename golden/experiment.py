@@ -112,7 +112,10 @@ def main(arguments: list[str] | None = None) -> None:
         check_fits_model(dataset, experiments[0].model, options.design.name)
         print(f"| {' | '.join(HEADER)} |\n|{' --- |' * len(HEADER)}")
         for changes, experiment in zip(options.variations, experiments, strict=True):
-            row = run_variation(experiment, dataset, options.folds, range(1, options.seeds + 1))
+            try:
+                row = run_variation(experiment, dataset, options.folds, range(1, options.seeds + 1))
+            except SpecError as error:  # it diverged, or weights are beyond the formats: a result like any other
+                row = [str(error)]
             print(f"| {' | '.join([changes or 'as shipped', *row])} |", flush=True)
     except SpecError as error:
         parser.exit(2, f"{error}\n")

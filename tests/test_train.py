@@ -142,12 +142,12 @@ def test_bad_settings_are_refused_with_their_place(mapping, message):
 
 
 def test_fine_tuning_recovers_what_four_bit_weights_lose():
-    model = ModelSpec(1, (CellSpec("elman", 8),), OutputSpec(2, "log_softmax"))
-    data = load_dataset(DataSpec(name="ItalyPowerDemand"))
+    network = experiment.load_experiment(Path(__file__).parent / "data" / "elman_four_bits.yaml")
+    data = load_dataset(network.data)
     results = []
     for seed in (1, 2, 3):
-        spec = TrainSpec(seed=seed, input_noise=0.2, learning_rate=0.005, qat_epochs=50, qat_learning_rate=0.003)
-        results.append(train_weights(model, QuantSpec(weight_bits=4), data, spec))
+        spec = msgspec.structs.replace(network.train, seed=seed)
+        results.append(train_weights(network.model, network.quant, data, spec))
     in_float, calibrated, tuned = (
         np.mean([getattr(r, kind).fraction for r in results])
         for kind in ("float_accuracy", "ptq_accuracy", "int_accuracy")
@@ -323,6 +323,14 @@ def test_an_experiment_prints_its_table(capsys):
     assert len(lines) == 4 and lines[0].startswith("| variation | CV float |")
     assert lines[3].startswith("| epochs=2 qat_epochs=1 quant.weight_bits=6 | ")
     assert all(line.count("|") == len(experiment.HEADER) + 1 for line in lines)
+
+
+def test_a_variation_that_cannot_be_quantised_says_so_in_its_row(capsys):
+    path = Path(__file__).parent / "data" / "elman_four_bits.yaml"
+    experiment.main([str(path), "--folds", "0", "--seeds", "1", "epochs=30 learning_rate=0.3", "epochs=1 qat_epochs=0"])
+    lines = capsys.readouterr().out.splitlines()
+    assert "train with weight decay" in lines[2] and "test" not in lines[2]
+    assert lines[3].startswith("| epochs=1 qat_epochs=0 | - | - | ")
 
 
 def test_folds_split_the_training_set_and_nothing_else():
