@@ -27,7 +27,7 @@ class DataSpec(Spec, frozen=True, kw_only=True):
     """Which data set a design is trained and measured on, and how a sequence becomes steps.
 
     name:       one of the public sets, or `npz` for the user's own file at `path`.
-    path:       the .npz file of `npz`, relative to the working directory; arrays as `load_own` describes them.
+    path:       the .npz file of `npz`, as given (in a design file: from that file); arrays as of `load_own`.
     fold_steps: joins this many neighbouring time steps into one step with as many times the channels, earliest
                 first (24 hours of one channel with fold_steps 2: 12 steps of 2 channels).
     """

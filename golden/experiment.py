@@ -48,6 +48,8 @@ def load_experiment(path: Path, changes: str = "") -> Experiment:
         if not equals or section not in ("", "train", "quant"):
             raise SpecError(f"a change must look like learning_rate=0.01 or quant.weight_bits=4, not {change!r}")
         sections[section or "train"] = {**(sections.get(section or "train") or {}), field: yaml.safe_load(value)}
+    if (sections.get("data") or {}).get("path"):
+        sections["data"]["path"] = str(path.parent / sections["data"]["path"])
     types = {"model": ModelSpec, "quant": QuantSpec, "data": DataSpec, "train": TrainSpec}
     return Experiment(**{name: load_spec(spec_type, sections.get(name) or {}, f"{path.name} {changes}: {name}")
                          for name, spec_type in types.items()})

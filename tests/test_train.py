@@ -333,6 +333,21 @@ def test_a_variation_that_cannot_be_quantised_says_so_in_its_row(capsys):
     assert lines[3].startswith("| epochs=1 qat_epochs=0 | - | - | ")
 
 
+def test_an_experiment_finds_own_data_beside_its_file(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split in ("train", "test"):
+        labels = np.arange(12) % 2
+        arrays |= {f"x_{split}": rng.standard_normal((4, 12, 1)) + 3 * labels[:, None], f"labels_{split}": labels,
+                   f"lengths_{split}": np.full(12, 4)}
+    write_npz(tmp_path / "own.npz", arrays)
+    (tmp_path / "own.yaml").write_text(
+        "model: {input_size: 1, cells: [{kind: elman, hidden_size: 4}]}\ndata: {name: npz, path: own.npz}\n"
+    )
+    experiment.main([str(tmp_path / "own.yaml"), "--folds", "2", "--seeds", "1", "epochs=50 readout_scale=4"])
+    assert "| 100.00 (100.00 .. 100.00) |" in capsys.readouterr().out
+
+
 def test_folds_split_the_training_set_and_nothing_else():
     data = load_dataset(DataSpec(name="BasicMotions"))
     folds = list(experiment.training_folds(data, 5, 1))
