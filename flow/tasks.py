@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from doit.exceptions import TaskFailed
 
-from flow.parameters import ROOT, DesignFile
+from flow.parameters import DESIGNS, ROOT, DesignFile
 from golden.spec import SpecError
 
 BUILD = ROOT / "build"
@@ -51,15 +51,28 @@ def explained(action: Callable) -> Callable:
 def sources_of(design: DesignFile) -> list[str]:
     """Everything that a design's results are made from; doit itself does not see imported modules."""
     files = {path for pattern in SOURCES for path in ROOT.glob(pattern)} | {design.path, ROOT / "requirements.lock"}
-    weights = weights_file(design)
-    return sorted(map(str, files | ({weights} if weights and weights.is_file() else set())))
+    own = (weights_file(design), data_file(design))
+    return sorted(map(str, files | {path for path in own if path and path.is_file()}))
 
 
 def weights_file(design: DesignFile) -> Path | None:
-    """Where a design's trained network is; None when its file does not say (loading it will tell what is wrong)."""
+    """A design's trained network; None where its file names none (loading it will tell what is wrong)."""
+    folder = ROOT / "golden" / "trained" if design.path.parent == DESIGNS else design.path.parent
+    return named_file(design, folder, "weights")
+
+
+def data_file(design: DesignFile) -> Path | None:
+    """The user's own data; None for a public data set."""
+    return named_file(design, design.path.parent, "data", "path")
+
+
+def named_file(design: DesignFile, folder: Path, *keys: str) -> Path | None:
+    """The file that a field of the design file names; None where there is no such field."""
     try:
-        mapping = yaml.load(design.path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return ROOT / "golden" / "trained" / mapping["weights"]
+        value = yaml.load(design.path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        for key in keys:
+            value = value[key]
+        return folder / value
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
         return None
 

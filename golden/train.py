@@ -53,7 +53,7 @@ class TrainResult:
 
 
 def train_design(design: TrainableDesign) -> TrainResult:
-    """Trains a design, writes golden/trained/<weights>, prints accuracies; SpecError where data and model differ."""
+    """Trains a design, writes its weights file, prints accuracies; SpecError where data and model differ."""
     dataset = load_dataset(design.data)
     check_fits_model(dataset, design.model, design.name)
     result = train_weights(design.model, design.quant, dataset, design.train, design.name)

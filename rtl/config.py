@@ -82,9 +82,11 @@ class DatapathConfig(Spec, frozen=True):
 
 
 class DesignConfig(Spec, frozen=True, dict=True):
-    """Everything that a design file says; `name` is the file's name without ending."""
+    """Everything that a design file says; `name` is the file's name without ending, `weights_dir` the folder of
+    its weights: golden/trained for shipped designs, the design file's own for others."""
 
     name: str
+    weights_dir: str
     title: str
     model: ModelSpec
     data: DataSpec
@@ -105,7 +107,7 @@ class DesignConfig(Spec, frozen=True, dict=True):
 
     @property
     def weights_path(self) -> Path:
-        return TRAINED_DIR / self.weights
+        return Path(self.weights_dir) / self.weights
 
     @property
     def module_name(self) -> str:
@@ -139,17 +141,31 @@ def load_design(name_or_path: str | Path) -> DesignConfig:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"design file is not readable YAML ({path}): {error}") from None
-    return design_from_mapping(mapping, path.stem, str(path.name))
+    _place_data(mapping, path)
+    return design_from_mapping(mapping, path.stem, path.name, weights_dir(path))
 
 
-def design_from_mapping(mapping: Any, name: str, where: str) -> DesignConfig:
-    """A DesignConfig from plain data; `where` is named in every message."""
+def _place_data(mapping: Any, design_file: Path) -> None:
+    """A relative data.path means: from the design file, wherever the command was given."""
+    data = mapping.get("data") if isinstance(mapping, dict) else None
+    if isinstance(data, dict) and isinstance(data.get("path"), str):
+        data["path"] = str(design_file.parent.resolve() / data["path"])
+
+
+def weights_dir(design_file: Path) -> Path:
+    """Where the weights of a design file lie."""
+    return TRAINED_DIR if design_file.parent.resolve() == DESIGN_DIR.resolve() else design_file.parent.resolve()
+
+
+def design_from_mapping(mapping: Any, name: str, where: str, weights: Path = TRAINED_DIR) -> DesignConfig:
+    """A DesignConfig from plain data; `where` is named in every message, `weights` is the folder of its weights."""
     if not name.isidentifier():
         raise SpecError(f"design name must be letters, digits and _, not {name!r} ({where}): it names Verilog modules")
-    if isinstance(mapping, dict) and "name" in mapping:
-        raise SpecError(f"name must not be given: a design is named after its file ({where})")
     if isinstance(mapping, dict):
-        mapping = {"name": name, **mapping}
+        derived = {"name": name, "weights_dir": str(weights)}
+        for field in derived.keys() & mapping.keys():
+            raise SpecError(f"{field} must not be given: it follows from the design file's place ({where}: {field})")
+        mapping = derived | mapping
     try:
         design = load_spec(DesignConfig, mapping, f"{where}: ")
     except SpecError as error:

@@ -69,7 +69,7 @@ REFUSED = [
     ("quant", {"weight_bits": 3}, ["weight_bits", "not 3"]),
     ("clock_period_ns", 0, ["clock_period_ns must be above 0", "x.yaml: clock_period_ns"]),
     ("clock_period_ns", float("nan"), ["clock_period_ns must be above 0", "nan"]),
-    ("name", "other", ["named after its file"]),
+    ("name", "other", ["name must not be given", "design file's place"]),
 ]
 
 
@@ -114,9 +114,19 @@ def test_a_path_is_as_good_as_a_name(tmp_path):
     path.write_text((DESIGN_DIR / "tiny.yaml").read_text())
     mine, tiny = load_design(path), load_design("tiny")
     assert mine.name == "mine"
-    assert msgspec.structs.replace(mine, name="tiny") == tiny
+    assert mine.weights_path == tmp_path / "tiny.npz"
+    assert msgspec.structs.replace(mine, name="tiny", weights_dir=tiny.weights_dir) == tiny
 
 
 def test_design_names_must_name_verilog_modules():
     with pytest.raises(SpecError, match="letters, digits and _"):
         design_from_mapping(vowels(), "my-design", "my-design.yaml")
+
+
+def test_paths_count_from_the_design_file(tmp_path):
+    mapping = vowels() | {"data": {"name": "npz", "path": "mine.npz"}, "weights": "trained/mine.npz"}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(mapping))
+    design = load_design(path)
+    assert design.data.path == str(tmp_path / "mine.npz")
+    assert design.weights_path == tmp_path / "trained" / "mine.npz"

@@ -104,6 +104,15 @@ def test_a_broken_design_file_does_not_break_the_menu(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_own_weights_and_data_are_sources(tmp_path):
+    (tmp_path / "mine.yaml").write_text("weights: mine.npz\ndata: {name: npz, path: data.npz}\n")
+    (design,) = parse_designs(str(tmp_path / "mine.yaml"))
+    for name in ("mine.npz", "data.npz"):
+        assert str(tmp_path / name) not in sources_of(design)
+        (tmp_path / name).touch()
+        assert str(tmp_path / name) in sources_of(design)
+
+
 def test_designs_that_share_weights_are_trained_once():
     trained = [design.name for design in one_a_weights_file(parse_designs("all"))]
     assert "vowels" in trained and "vowels_x4" not in trained

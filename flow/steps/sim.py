@@ -102,6 +102,8 @@ def run_sim(design_reference: str | Path, build: Path) -> Metrics:
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / "metrics.json").unlink(missing_ok=True)
     inputs = [find_design(design_reference), design.weights_path]
+    if design.data.path is not None:
+        inputs.append(Path(design.data.path))
     values: dict[str, Value] = {}
     for stage in STAGES:
         values |= _run_stage(run, stage, inputs).values
