@@ -124,8 +124,7 @@ class QuantSpec(Spec, frozen=True):
     c_width_bits: ClassVar[int] = 16
     y_width_bits: ClassVar[int] = 16
     bias_bits: ClassVar[int] = 20
-    shift_min: ClassVar[int] = -4
-    shift_max: ClassVar[int] = 11
+    shift_bits: ClassVar[int] = 4
     acc_bits_max: ClassVar[int] = 32
 
     def __post_init__(self) -> None:
@@ -138,6 +137,15 @@ class QuantSpec(Spec, frozen=True):
             for pin in pins if isinstance(pins, tuple) else (pins,):
                 if pin is not None:
                     check_int(what, pin, low, high)
+
+    @property
+    def shift_min(self) -> int:
+        """The smallest shift: narrower weights have coarser exponents, so that all widths reach as far."""
+        return -4 - (8 - self.weight_bits)
+
+    @property
+    def shift_max(self) -> int:
+        return self.shift_min + (1 << self.shift_bits) - 1
 
     @property
     def weight_min(self) -> int:

@@ -119,7 +119,7 @@ def _build_stream(
 ) -> dict[str, WireVector]:
     """One stream's requantiser, activation unit and product stage; results by name."""
     name = f"upd_s{s}"
-    shifted = delay(_shift(acc, shift), f"{name}_shifted")
+    shifted = delay(_shift(acc, shift, -design.quant.shift_min), f"{name}_shifted")
     from_lane = saturate(round_shift(shifted, 1), PREACT_BITS)
     feedback = Register(PREACT_BITS, f"{name}_feedback") if _has(slot, "lstm_t", "after_t") else None
     preact = from_lane
@@ -146,12 +146,12 @@ def _build_stream(
     return results
 
 
-def _shift(acc: WireVector, stored_shift: WireVector) -> WireVector:
-    """acc << 4 >> stored_shift with one more bit below the point, for the rounding that follows.
+def _shift(acc: WireVector, stored_shift: WireVector, offset: int) -> WireVector:
+    """acc << offset >> stored_shift with one more bit below the point, for the rounding that follows.
 
-    Stored shifts are shift + 4, so that a negative shift is a smaller right shift of acc << 4.
+    Stored shifts are shift + offset, so that a negative shift is a smaller right shift of acc << offset.
     """
-    wide = pyrtl.concat(acc, Const(0, 5))
+    wide = pyrtl.concat(acc, Const(0, offset + 1))
     return pyrtl.shift_right_arithmetic(wide, stored_shift)
 
 

@@ -65,8 +65,8 @@ class Grant:
 class Host:
     """Builds the slave in two halves, because the datapath stands between them."""
 
-    def __init__(self, design: DesignConfig, ports: WishbonePorts, registers: ControlRegisters):
-        self.design, self.ports, self.registers = design, ports, registers
+    def __init__(self, design: DesignConfig, layout_crc: int, ports: WishbonePorts, registers: ControlRegisters):
+        self.design, self.layout_crc, self.ports, self.registers = design, layout_crc, ports, registers
         self.ctrl = registers.make(4, "host_ctrl")
         self.soft_reset = registers.make(1, "host_soft_reset")
         self.ack = registers.make(1, "host_ack")
@@ -188,7 +188,7 @@ class Host:
             counted = (counter + status.causes[name])[:32]
             registers.set_next(counter, pyrtl.select(clear, Const(0, 32), counted))
             counters.append(counter)
-        fixed = [Const(v, 32) for v in (amap.ID_VALUE, design.layout.crc32, shape, sizes)]
+        fixed = [Const(v, 32) for v in (amap.ID_VALUE, self.layout_crc, shape, sizes)]
         return fixed + [self.ctrl.zero_extended(32), flags.zero_extended(32), n_sequences, n_steps] + counters
 
     def _memory_word(self, bank_words: list[WireVector], h: list[WireVector], c: list[WireVector]) -> WireVector:

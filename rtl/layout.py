@@ -6,15 +6,13 @@ weight image is written in it, the cycle formula counts it; none of them decides
 Lanes are numbered over all banks: lane = bank * lanes_per_bank + byte of the bank's word.
 """
 
-import json
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 
 from golden.spec import CellSpec, ModelSpec
 
-HEADER_WORDS_BIAS = 3  # bias[7:0], bias[15:8], {shift + 4, bias[19:16]}
-HEADER_WORDS_NO_BIAS = 1  # {shift + 4, 0}
+HEADER_WORDS_BIAS = 3  # bias[7:0], bias[15:8], {stored shift, bias[19:16]}
+HEADER_WORDS_NO_BIAS = 1  # {stored shift, 0}
 
 # Update kinds in which four accumulators make one unit, and those in which every accumulator is one row.
 UNIT_KINDS = ("lstm", "gru_after")
@@ -107,17 +105,6 @@ class Layout:
     def y_phase(self) -> int:
         """Index of the phase whose update delivers y: the output layer, or the last cell's h."""
         return len(self.phases) - 1
-
-    @cached_property
-    def crc32(self) -> int:
-        """CRC-32 over everything that decides where a weight lies; register LAYOUT."""
-        phases = [
-            [p.kind, p.cell, p.gates, p.n_units, p.units_per_tile, p.header_words, p.activation]
-            + [[s.source, s.cell, s.length] for s in p.segments]
-            for p in self.phases
-        ]
-        text = json.dumps([self.banks, self.lanes_per_bank, phases], separators=(",", ":"))
-        return zlib.crc32(text.encode())
 
 
 def _cell_segments(model: ModelSpec, cell: int) -> dict[str, Segment]:

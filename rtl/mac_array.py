@@ -41,7 +41,7 @@ class LaneControl:
 
 @dataclass(frozen=True)
 class ShadowHead:
-    """What the update reads: accumulators (one a stream) and stored shift (shift + 4) of the current lane."""
+    """What the update reads: accumulators (one a stream) and stored shift (shift - shift_min) of the current lane."""
 
     accumulators: tuple[WireVector, ...]
     shift: WireVector

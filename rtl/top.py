@@ -22,7 +22,7 @@ from rtl.sram import SramPorts, attach_models, declare_ports, export_ports
 from rtl.state import HostState, State, build_columns, build_step_info, build_update_reads, build_writes
 from rtl.streams import XBuffer, XPorts, YStream, build_x_stream, build_y_stream, wants_y, y_phase_begins
 from rtl.timing import ACTIVATED, NARROWED
-from rtl.weight_image import check_belongs
+from rtl.weight_image import check_belongs, format_crc32
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _build(design: DesignConfig, qmodel: QuantizedModel, probe) -> SramPorts:
                      Input(streams, "x_last"), Input(streams, "x_keep"))
     y_ready = Input(1, "y_ready")
 
-    host = Host(design, wishbone, ControlRegisters(reset))
+    host = Host(design, format_crc32(design, qmodel), wishbone, ControlRegisters(reset))
     registers = ControlRegisters(reset | host.soft_reset)
     step_end, y_busy, busy = WireVector(1, "step_end"), WireVector(1, "y_vector_busy"), WireVector(1, "datapath_busy")
     x = build_x_stream(design, x_ports, step_end, registers)

@@ -4,14 +4,15 @@ Image (banks, n_words) of unsigned words; the order is docs/datapath.md's: phase
 words, then one word a column; byte k of a word belongs to lane bank * lanes_per_bank + k.
 """
 
+import json
+import zlib
+
 import numpy as np
 
 from golden.quantize import QuantizedModel
 from golden.spec import SpecError
 from rtl.config import LANE_BITS, DesignConfig
 from rtl.layout import HEADER_WORDS_BIAS, Phase
-
-SHIFT_OFFSET = 4  # shift is stored as shift + 4 in the upper half of the last header byte
 
 
 def build_image(design: DesignConfig, qmodel: QuantizedModel) -> np.ndarray:
@@ -27,7 +28,8 @@ def build_image(design: DesignConfig, qmodel: QuantizedModel) -> np.ndarray:
             rows = slice(first, first + layout.lanes)
             n_rows = len(w[rows])
             block = lane_bytes[word : word + phase.tile_words, :n_rows]
-            block[: phase.header_words] = _header_bytes(bias[rows], shift[rows], phase.header_words)
+            stored_shift = shift[rows].astype(np.int64) - design.quant.shift_min
+            block[: phase.header_words] = _header_bytes(bias[rows], stored_shift, phase.header_words)
             block[phase.header_words :] = w[rows].T.astype(np.uint8)
             word += phase.tile_words
     return _pack(lane_bytes, layout.banks)
@@ -51,7 +53,8 @@ def parse_image(design: DesignConfig, image: np.ndarray) -> list[tuple[np.ndarra
             n_rows = phase.units_in_tile(tile) * n_gates
             block = lane_bytes[word : word + phase.tile_words, :n_rows]
             w[first : first + n_rows] = block[phase.header_words :].T.view(np.int8)
-            bias[first : first + n_rows], shift[first : first + n_rows] = _parse_header(block[: phase.header_words])
+            bias[first : first + n_rows], stored_shift = _parse_header(block[: phase.header_words])
+            shift[first : first + n_rows] = stored_shift + design.quant.shift_min
             word += phase.tile_words
         shape = (phase.n_units, n_gates)
         result.append((w.reshape(*shape, -1), bias.reshape(shape), shift.reshape(shape)))
@@ -63,13 +66,31 @@ def check_belongs(design: DesignConfig, qmodel: QuantizedModel) -> None:
     if qmodel.model != design.model:
         raise SpecError(f"weights must be of the design's network {design.model}, not of {qmodel.model} "
                         f"({design.name}: weights): train again with `doit train design={design.name}`")
-    if qmodel.quant.weight_bits > design.quant.weight_bits:
-        raise SpecError(f"weights must have at most {design.quant.weight_bits} bits, not {qmodel.quant.weight_bits} "
+    if qmodel.quant.weight_bits != design.quant.weight_bits:
+        raise SpecError(f"weights must have {design.quant.weight_bits} bits, not {qmodel.quant.weight_bits} "
                         f"({design.name}: quant.weight_bits)")
     if qmodel.quant.activation_segment_bits != design.quant.activation_segment_bits:
         raise SpecError(f"weights must be quantised for activation_segment_bits "
                         f"{design.quant.activation_segment_bits}, not {qmodel.quant.activation_segment_bits} "
                         f"({design.name}: quant.activation_segment_bits)")
+
+
+def format_crc32(design: DesignConfig, qmodel: QuantizedModel) -> int:
+    """CRC-32 of all that a weight image and the hardware must agree on; register LAYOUT.
+
+    Where each weight lies, the weight width (with it the stored shift's offset), the activation table, and the
+    formats of c, which are built in.
+    """
+    layout = design.layout
+    phases = [
+        [p.kind, p.cell, p.gates, p.n_units, p.units_per_tile, p.header_words, p.activation]
+        + [[s.source, s.cell, s.length] for s in p.segments]
+        for p in layout.phases
+    ]
+    formats = [design.quant.weight_bits, design.quant.activation_segment_bits]
+    formats += [cell.c_frac_bits for cell in qmodel.cells if cell.spec.kind == "lstm"]
+    text = json.dumps([layout.banks, layout.lanes_per_bank, phases, formats], separators=(",", ":"))
+    return zlib.crc32(text.encode())
 
 
 def phase_columns(qmodel: QuantizedModel, phase: Phase) -> np.ndarray:
@@ -89,9 +110,9 @@ def _phase_rows(qmodel: QuantizedModel, phase: Phase) -> tuple[np.ndarray, np.nd
     return w, layer.bias[gates].T.reshape(-1), layer.shift[gates].T.reshape(-1)
 
 
-def _header_bytes(bias: np.ndarray, shift: np.ndarray, header_words: int) -> np.ndarray:
+def _header_bytes(bias: np.ndarray, stored_shift: np.ndarray, header_words: int) -> np.ndarray:
     bias = bias.astype(np.int64)
-    last = ((shift.astype(np.int64) + SHIFT_OFFSET) << 4) | ((bias >> 16) & 15)
+    last = (stored_shift << 4) | ((bias >> 16) & 15)
     if header_words == HEADER_WORDS_BIAS:
         return np.stack([bias & 255, (bias >> 8) & 255, last]).astype(np.uint8)
     return last[None].astype(np.uint8)
@@ -101,7 +122,7 @@ def _parse_header(header: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     planes = header.astype(np.int32)
     high = ((planes[-1] & 15) ^ 8) - 8
     low = planes[0] | (planes[1] << 8) if len(planes) == HEADER_WORDS_BIAS else 0
-    return (high << 16) | low, (planes[-1] >> 4) - SHIFT_OFFSET
+    return (high << 16) | low, planes[-1] >> 4
 
 
 def _pack(lane_bytes: np.ndarray, banks: int) -> np.ndarray:

@@ -112,9 +112,10 @@ def test_combinational_loop():
 @pytest.mark.parametrize("name", design_names())
 def test_shipped_designs_are_clean(name):
     design = load_design(name)
-    block = build_core(design, random_quantized_model(design.model, design.quant, np.random.default_rng(0)))
+    qmodel = random_quantized_model(design.model, design.quant, np.random.default_rng(0))
+    block = build_core(design, qmodel)
     check_netlist(block)
-    assert f"module {design.module_name}_core(" in core_verilog(design, block)
+    assert f"module {design.module_name}_core(" in core_verilog(design, qmodel, block)
 
 
 @settings(max_examples=25, deadline=None)

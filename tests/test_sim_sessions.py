@@ -292,6 +292,6 @@ def test_the_documented_addresses_are_those_of_the_hardware():
     assert addresses == {
         **{name: getattr(address_map, name) for name in
            ("ID", "LAYOUT", "SHAPE", "SIZES", "CTRL", "STATUS", "N_SEQUENCES", "N_STEPS")},
-        "CYCLES_MAC": address_map.CYCLES["mac"],
+        **{f"CYCLES_{name.upper()}": address for name, address in address_map.CYCLES.items()},
         "H": address_map.H_BASE, "C": address_map.C_BASE, "BANK": address_map.BANK_BASE,
     }

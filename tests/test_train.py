@@ -327,7 +327,7 @@ def test_an_experiment_prints_its_table(capsys):
 
 def test_a_variation_that_cannot_be_quantised_says_so_in_its_row(capsys):
     path = Path(__file__).parent / "data" / "elman_four_bits.yaml"
-    experiment.main([str(path), "--folds", "0", "--seeds", "1", "epochs=30 learning_rate=0.3", "epochs=1 qat_epochs=0"])
+    experiment.main([str(path), "--folds", "0", "--seeds", "1", "epochs=30 learning_rate=3", "epochs=1 qat_epochs=0"])
     lines = capsys.readouterr().out.splitlines()
     assert "train with weight decay" in lines[2] and "test" not in lines[2]
     assert lines[3].startswith("| epochs=1 qat_epochs=0 | - | - | ")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from golden.random_model import random_quantized_model
 from golden.spec import CellSpec, ModelSpec, OutputSpec, QuantSpec, SpecError
 from rtl.config import load_design
-from rtl.weight_image import build_image, parse_image, phase_columns
+from rtl.weight_image import build_image, format_crc32, parse_image, phase_columns
 
 
 @settings(max_examples=60, deadline=None)
@@ -66,11 +66,11 @@ def test_weights_of_another_network_are_refused():
         build_image(vowels, qmodel)
 
 
-def test_wider_weights_than_the_lanes_are_refused():
+def test_another_weight_width_is_refused():
     model = ModelSpec(1, (CellSpec("lstm", 1),))
     narrow = make_design(model, 1, 32, quant=QuantSpec(weight_bits=4))
     qmodel = random_quantized_model(model, QuantSpec(), np.random.default_rng(0))
-    with pytest.raises(SpecError, match="at most 4 bits, not 8"):
+    with pytest.raises(SpecError, match="must have 4 bits, not 8"):
         build_image(narrow, qmodel)
 
 
@@ -79,3 +79,31 @@ def test_another_activation_table_is_refused():
     qmodel = random_quantized_model(model, QuantSpec(activation_segment_bits=4), np.random.default_rng(0))
     with pytest.raises(SpecError, match="activation_segment_bits 3, not 4"):
         build_image(make_design(model, 1, 32), qmodel)
+
+
+def test_narrow_weights_reach_as_far_as_wide_ones():
+    specs = [QuantSpec(weight_bits=bits) for bits in range(4, 9)]
+    reach = [spec.weight_max * 2.0**-spec.shift_min for spec in specs]
+    assert max(reach) / min(reach) < 8 / 7
+
+
+def test_layout_register_tells_what_an_image_must_fit():
+    model = ModelSpec(1, (CellSpec("lstm", 2),), OutputSpec(2))
+    quant = QuantSpec(c_frac_bits=12)
+
+    def crc(model=model, banks=1, word_bits=32, quant=quant):
+        design = make_design(model, banks, word_bits, quant=quant)
+        return format_crc32(design, random_quantized_model(model, quant, np.random.default_rng(0)))
+
+    variants = [
+        crc(),
+        crc(banks=2),
+        crc(word_bits=64),
+        crc(model=ModelSpec(1, (CellSpec("lstm", 2),), OutputSpec(1))),
+        crc(model=ModelSpec(1, (CellSpec("lstm", 2, bias=False),), OutputSpec(2))),
+        crc(quant=QuantSpec(c_frac_bits=11)),
+        crc(quant=QuantSpec(c_frac_bits=12, weight_bits=7)),
+        crc(quant=QuantSpec(c_frac_bits=12, activation_segment_bits=4)),
+    ]
+    assert len(set(variants)) == len(variants)
+    assert crc() == variants[0]

@@ -21,6 +21,7 @@ from golden.quantized import QuantizedModel
 from rtl import address_map
 from rtl.config import DesignConfig
 from rtl.cycles import step_cycles
+from rtl.weight_image import format_crc32
 
 N_READ_BACK = 16
 MIN_POKED_STEP = 80  # cycles; the accesses of a poke take at most half of it
@@ -115,7 +116,7 @@ class Session:
         shape = datapath.streams | datapath.banks << 8 | lanes_per_bank << 16 | len(model.cells) << 24
         sizes = model.input_size | (0 if model.output is None else model.output.size) << 16
         self.read(address_map.ID, address_map.ID_VALUE, "ID")
-        self.read(address_map.LAYOUT, design.layout.crc32, "LAYOUT")
+        self.read(address_map.LAYOUT, format_crc32(design, self.qmodel), "LAYOUT")
         self.read(address_map.SHAPE, shape, "SHAPE")
         self.read(address_map.SIZES, sizes, "SIZES")
         self.read(address_map.CTRL, 0, "CTRL after reset")

@@ -17,7 +17,7 @@ from golden.weights import load_weights
 from rtl.address_map import bank_window
 from rtl.config import DesignConfig, find_design, load_design
 from rtl.export import export_verilog
-from rtl.weight_image import build_image
+from rtl.weight_image import build_image, format_crc32
 
 WEIGHTS_FILE = "weights.hex"
 WEIGHTS_HEAD = "// One Wishbone write a line, in order: byte address, 32-bit data. Layout {layout:08x}.\n"
@@ -43,9 +43,10 @@ def export_files(design: DesignConfig, qmodel: QuantizedModel, work: Work) -> di
     memory = MEMORY_FILES[design.datapath.memory]
     shutil.copyfile(memory, work.folder / memory.name)
     image = build_image(design, qmodel)
-    write_weights(design, image, work.folder / WEIGHTS_FILE)
+    layout = format_crc32(design, qmodel)
+    write_weights(design, image, layout, work.folder / WEIGHTS_FILE)
     return {
-        "export__layout": f"{design.layout.crc32:08x}",
+        "export__layout": f"{layout:08x}",
         "export__core__sha256": file_sha256(files["core"]),
         "export__wrapper__sha256": file_sha256(files["wrapper"]),
         "export__weights__sha256": file_sha256(work.folder / WEIGHTS_FILE),
@@ -54,10 +55,10 @@ def export_files(design: DesignConfig, qmodel: QuantizedModel, work: Work) -> di
     }
 
 
-def write_weights(design: DesignConfig, image: np.ndarray, path: Path) -> None:
+def write_weights(design: DesignConfig, image: np.ndarray, layout: int, path: Path) -> None:
     """The weight image as the writes of a host: `address data` in hexadecimal, a line each."""
     window, word_bits = bank_window(design.datapath), design.datapath.word_bits
-    lines = [WEIGHTS_HEAD.format(layout=design.layout.crc32)]
+    lines = [WEIGHTS_HEAD.format(layout=layout)]
     for bank, words in enumerate(image.tolist()):
         for word, value in enumerate(words):
             for piece, data in enumerate(pieces(value, word_bits)):
