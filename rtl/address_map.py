@@ -5,7 +5,7 @@ Byte addresses of 32-bit words (docs/datapath.md). Bank words wider than 32 bits
 
 from dataclasses import dataclass
 
-from rtl.config import STATE_WINDOW, DatapathConfig
+from rtl.config import BANK_WINDOW_BYTES, STATE_WINDOW, DatapathConfig
 
 ADDRESS_BITS = 20
 ID_VALUE = 0x53544C57
@@ -17,8 +17,7 @@ CYCLES = {name: 0x20 + 4 * number for number, name in enumerate(CYCLE_COUNTERS)}
 CTRL_ENABLE, CTRL_SOFT_RESET, CTRL_Y_EVERY_STEP, CTRL_IRQ_ENABLE = range(4)
 STATUS_BUSY, STATUS_ENDED, STATUS_X_WAITING, STATUS_Y_WAITING = range(4)
 
-H_BASE, C_BASE, BANK_BASE = 0x04000, 0x08000, 0x80000
-BANK_WINDOW_BYTES = 0x80000
+H_BASE, C_BASE, BANK_BASE = 0x04000, 0x08000, BANK_WINDOW_BYTES  # the upper half is the banks'
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class BankWindow:
 
 def bank_window(datapath: DatapathConfig) -> BankWindow:
     """The bank window of a datapath."""
-    stride = max(4, datapath.word_bits // 8)
-    return BankWindow(stride.bit_length() - 1, datapath.address_bits)
+    return BankWindow(datapath.word_stride.bit_length() - 1, datapath.address_bits)
 
 
 def state_address(base: int, stream: int, index: int) -> int:

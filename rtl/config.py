@@ -27,6 +27,7 @@ FLEXMEM_WORDS, FLEXMEM_BITS = 512, (8, 16, 32, 64)
 OPENRAM_SHAPES = ((256, 32), (512, 32))
 FLIPFLOP_MAX_BITS = 8192  # beyond this, flip-flops cost more than a macro: refuse rather than surprise
 STATE_WINDOW = 1024  # states per stream that the address map holds
+BANK_WINDOW_BYTES = 0x80000  # and bytes of bank words
 MAX_INPUT_SIZE, MAX_CELLS = 1024, 15
 
 
@@ -60,6 +61,10 @@ class DatapathConfig(Spec, frozen=True):
         if self.memory == "openram" and (self.bank_words, self.word_bits) not in OPENRAM_SHAPES:
             allowed = ", ".join(f"{words}x{bits}" for words, bits in OPENRAM_SHAPES)
             raise SpecError(f"bank_words x word_bits must be one of {allowed} with memory openram, not {shape}")
+        window = self.banks * self.word_stride << self.address_bits
+        if window > BANK_WINDOW_BYTES:
+            raise SpecError(f"banks must take at most {BANK_WINDOW_BYTES} bytes of the address map, not {window} "
+                            f"({self.banks} of {shape}, words rounded up to a power of two): use fewer or smaller ones")
         bits = self.banks * self.bank_words * self.word_bits
         if self.memory == "flipflop" and bits > FLIPFLOP_MAX_BITS:
             raise SpecError(
@@ -75,6 +80,11 @@ class DatapathConfig(Spec, frozen=True):
     def lanes(self) -> int:
         """MACs per stream."""
         return self.banks * self.lanes_per_bank
+
+    @property
+    def word_stride(self) -> int:
+        """Bytes from one word to the next in the address map."""
+        return max(4, self.word_bits // 8)
 
     @property
     def address_bits(self) -> int:

@@ -15,7 +15,7 @@ producing tile's last column is issued, because from there on the datapath never
 from dataclasses import dataclass
 
 import pyrtl
-from pyrtl import Const, WireVector
+from pyrtl import Const, Register, WireVector
 
 from rtl.layout import Layout, Phase
 from rtl.registers import ControlRegisters, index_width, select_from, table
@@ -27,12 +27,12 @@ class ControllerInputs:
     """What the controller waits for; one bit each.
 
     x_ready: the x of the next step is complete; may_start: the host allows a step to begin now;
-    emit_at_start: the step that begins now will deliver y; y_busy: a y vector has not left yet.
+    emit: the step under way, or about to begin, delivers y; y_busy: a y vector has not left yet.
     """
 
     x_ready: WireVector
     may_start: WireVector
-    emit_at_start: WireVector
+    emit: WireVector
     y_busy: WireVector
 
 
@@ -40,11 +40,11 @@ class ControllerInputs:
 class Issue:
     """The controller's decision of one cycle.
 
-    valid: a bank word is read; address: its word address; header, header_index: it is a header word, which one
-    from the end (0: the last, with the shift); source one-hot bits and k: the column's element;
-    tile_end: last column of a tile, with phase and tile for the update; step_start, step_end: first and last
-    word of a step; emit: the step delivers y; wait_*: why no word is read; idle: at a step's start.
-    draining: updates of issued tiles are still running.
+    valid: the bank word at `address` is read. It is a header word (header; first, second, last of its tile; a single
+    one is first and last) or a column: element k of the segment `part` (1 or 2) of tile `tile` of phase `phase`.
+    tile_end: the last column of a tile; step_start, step_end: the first and the last word of a step.
+    at_step_start: the position is that of a step's first word, issued or not; emit: the step delivers y.
+    wait_*: why no word is read, at most one of them; draining: updates of issued tiles are still running.
     """
 
     valid: WireVector
@@ -69,74 +69,101 @@ class Issue:
     draining: WireVector
 
 
+@dataclass(frozen=True)
+class _Position:
+    """Where the controller stands: the word that is issued next."""
+
+    phase: Register
+    tile: Register
+    part: Register
+    k: Register
+    address: Register
+
+    @classmethod
+    def make(cls, layout: Layout, registers: ControlRegisters) -> "_Position":
+        phases = layout.phases
+        longest = max(max(p.header_words, *(s.length for s in p.segments)) for p in phases)
+        return cls(
+            phase=registers.make(index_width(len(phases)), "ctl_phase"),
+            tile=registers.make(index_width(max(p.n_tiles for p in phases)), "ctl_tile"),
+            part=registers.make(2, "ctl_part"),
+            k=registers.make(index_width(longest), "ctl_k"),
+            address=registers.make(index_width(layout.n_words), "ctl_address"),
+        )
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """What the position is the last word of; one bit each."""
+
+    part: WireVector
+    tile: WireVector
+    phase: WireVector
+    step: WireVector
+    final_phase: WireVector
+
+
 def build_controller(layout: Layout, inputs: ControllerInputs, registers: ControlRegisters) -> Issue:
     """The controller of `layout`; all of its state returns to the first word of a step on reset."""
     phases = layout.phases
-    longest = max(max(p.header_words, *(s.length for s in p.segments)) for p in phases)
-    phase = registers.make(index_width(len(phases)), "ctl_phase")
-    tile = registers.make(index_width(max(p.n_tiles for p in phases)), "ctl_tile")
-    part = registers.make(2, "ctl_part")
-    k = registers.make(index_width(longest), "ctl_k")
-    address = registers.make(index_width(layout.n_words), "ctl_address")
-    emit_held = registers.make(1, "ctl_emit")
-
-    at_part_start = k == 0
-    at_tile_start = (part == 0) & at_part_start
-    at_phase_start = at_tile_start & (tile == 0)
-    at_step_start = at_phase_start & (phase == 0)
-    emit = pyrtl.select(at_step_start, inputs.emit_at_start, emit_held)
-
-    last_k = _last_k(phases, phase, part, len(k))
-    at_part_end = k == last_k
-    n_parts = table(phase, [len(p.segments) for p in phases], 2)
-    at_tile_end = at_part_end & (part == n_parts)
-    at_phase_end = at_tile_end & (tile == table(phase, [p.n_tiles - 1 for p in phases], len(tile)))
-    final_phase = _final_phase(layout, phase, emit)
-    at_step_end = at_phase_end & final_phase
+    at = _Position.make(layout, registers)
+    at_part_start = at.k == 0
+    at_tile_start = (at.part == 0) & at_part_start
+    at_phase_start = at_tile_start & (at.tile == 0)
+    at_step_start = at_phase_start & (at.phase == 0)
+    ends = _ends(layout, at, inputs.emit)
 
     wait_x = at_step_start & ~(inputs.x_ready & inputs.may_start)
-    wait_y = at_phase_start & (phase == layout.y_phase) & emit & inputs.y_busy & ~wait_x
+    wait_y = at_phase_start & (at.phase == layout.y_phase) & inputs.emit & inputs.y_busy & ~wait_x
     valid = WireVector(1, "ctl_valid")
-    tile_end = valid & at_tile_end
-    phase_end = valid & at_phase_end
-    wait_update = at_tile_start & ~wait_x & _update_wait(phases, phase, tile_end, registers)
-    wait_recurrence = (part != 0) & at_part_start & _result_wait(layout, phase, part, phase_end, registers)
+    tile_end = valid & ends.tile
+    wait_update = at_tile_start & ~wait_x & _update_wait(phases, at.phase, tile_end, registers)
+    result_wait = _result_wait(layout, at.phase, at.part, valid & ends.phase, registers)
+    wait_recurrence = (at.part != 0) & at_part_start & result_wait
     valid <<= ~(wait_x | wait_y | wait_update | wait_recurrence)
+    _advance(at, ends, valid, registers)
 
-    zero = lambda register: Const(0, len(register))  # noqa: E731 - a width-matched zero
-    step = lambda register, at_end: pyrtl.select(  # noqa: E731 - counts up, back to 0 at the end
-        at_end, zero(register), (register + 1)[: len(register)]
-    )
-    registers.set_next(k, pyrtl.select(valid, step(k, at_part_end), k))
-    registers.set_next(part, pyrtl.select(valid & at_part_end, step(part, at_tile_end), part))
-    registers.set_next(tile, pyrtl.select(tile_end, step(tile, at_phase_end), tile))
-    registers.set_next(phase, pyrtl.select(phase_end, step(phase, final_phase), phase))
-    registers.set_next(address, pyrtl.select(valid, step(address, at_step_end), address))
-    registers.set_next(emit_held, emit)
-
-    header = valid & (part == 0)
+    header = valid & (at.part == 0)
     return Issue(
         valid=valid,
-        address=address,
+        address=at.address,
         header=header,
         header_first=header & at_part_start,
-        header_second=header & ~at_part_start & ~at_part_end,
-        header_last=header & at_part_end,
-        column=valid & (part != 0),
-        phase=phase,
-        tile=tile,
-        part=part,
-        k=k,
+        header_second=header & ~at_part_start & ~ends.part,
+        header_last=header & ends.part,
+        column=valid & (at.part != 0),
+        phase=at.phase,
+        tile=at.tile,
+        part=at.part,
+        k=at.k,
         tile_end=tile_end,
         step_start=valid & at_step_start,
-        step_end=valid & at_step_end,
-        emit=emit,
+        step_end=valid & ends.step,
+        emit=inputs.emit,
         at_step_start=at_step_start,
         wait_recurrence=wait_recurrence,
         wait_update=wait_update & ~wait_y,
         wait_y=wait_y,
-        draining=_draining(phases, phase, tile_end, registers),
+        draining=_draining(phases, at.phase, tile_end, registers),
     )
+
+
+def _ends(layout: Layout, at: _Position, emit: WireVector) -> _Ends:
+    phases = layout.phases
+    part_end = at.k == _last_k(phases, at.phase, at.part, len(at.k))
+    tile_end = part_end & (at.part == table(at.phase, [len(p.segments) for p in phases], 2))
+    phase_end = tile_end & (at.tile == table(at.phase, [p.n_tiles - 1 for p in phases], len(at.tile)))
+    final_phase = _final_phase(layout, at.phase, emit)
+    return _Ends(part_end, tile_end, phase_end, phase_end & final_phase, final_phase)
+
+
+def _advance(at: _Position, ends: _Ends, valid: WireVector, registers: ControlRegisters) -> None:
+    """The next position, once the word here has been issued: each counter starts anew where the next one counts."""
+    registers.count(at.k, valid, ends.part)
+    registers.count(at.part, valid & ends.part, ends.tile)
+    registers.count(at.tile, valid & ends.tile, ends.phase)
+    registers.count(at.phase, valid & ends.phase, ends.final_phase)
+    registers.count(at.address, valid, ends.step)
 
 
 def _last_k(phases: tuple[Phase, ...], phase: WireVector, part: WireVector, width_bits: int) -> WireVector:

@@ -1,35 +1,18 @@
-"""Signed fixed-point values on PyRTL wires: formats are carried along, and never mixed in silence.
+"""Signed arithmetic on PyRTL wires: widths change only by name, never in silence.
 
-PyRTL's `<<=` truncates or zero-extends without a word. Here a value is a wire with its format; widths change
-only through the named operations below, and `connect` refuses anything but equal formats.
+PyRTL's `<<=` truncates or zero-extends without a word. Here widths change only through the named operations below,
+and `drive` refuses anything but equal ones. Formats (s16.12 and so on) are in the docstrings of what makes a value.
 
 Rounding is half up, `(v + 2^(k-1)) >> k`; narrowing saturates. This is the RTL's own statement of the rule in
 docs/arithmetic.md; golden states it independently and tests compare the two.
 """
-
-from dataclasses import dataclass
 
 import pyrtl
 from pyrtl import WireVector
 
 
 class FormatError(ValueError):
-    """Two fixed-point formats that must be equal are not."""
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A two's complement value `wire` * 2^-frac_bits."""
-
-    wire: WireVector
-    frac_bits: int
-
-    @property
-    def width_bits(self) -> int:
-        return len(self.wire)
-
-    def __str__(self) -> str:
-        return f"s{self.width_bits}.{self.frac_bits}"
+    """Two widths that must be equal are not."""
 
 
 def sign_extend(wire: WireVector, width_bits: int) -> WireVector:
@@ -78,25 +61,6 @@ def round_shift(wire: WireVector, shift: int) -> WireVector:
         return pyrtl.concat(wire, pyrtl.Const(0, -shift)) if shift else wire
     width = len(wire) + 1
     return signed_sum(width, wire, pyrtl.Const(1 << (shift - 1), shift + 1))[shift:]
-
-
-def resize(value: Fixed, width_bits: int, frac_bits: int) -> Fixed:
-    """Round to `frac_bits`, saturate to `width_bits`.
-
-    >>> pyrtl.reset_working_block()
-    >>> str(resize(Fixed(pyrtl.Input(16, "a"), 12), 8, 7))
-    's8.7'
-    """
-    return Fixed(saturate(round_shift(value.wire, value.frac_bits - frac_bits), width_bits), frac_bits)
-
-
-def connect(destination: Fixed, source: Fixed) -> None:
-    """destination <<= source (`.next` for a register), formats equal or FormatError."""
-    if (destination.width_bits, destination.frac_bits) != (source.width_bits, source.frac_bits):
-        raise FormatError(
-            f"{destination.wire.name} takes {destination}, not {source} ({source.wire.name}): resize it first"
-        )
-    drive(destination.wire, source.wire)
 
 
 def drive(destination: WireVector, source: WireVector) -> None:

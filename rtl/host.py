@@ -73,7 +73,8 @@ class Host:
         self.err = registers.make(1, "host_err")
         self.reading = registers.make(_READ_CYCLES, "host_reading")
         idle = ~(self.ack | self.err | pyrtl.or_all_bits(self.reading))
-        self.request = ports.cyc & ports.stb & idle
+        self.asking = ports.cyc & ports.stb
+        self.request = self.asking & idle
         self._decode()
 
     @property
@@ -160,8 +161,9 @@ class Host:
         values = self._register_values(status, ended, written)
 
         memory_read = self.granted & ~ports.we
-        registers.set_next(self.reading, pyrtl.concat(self.reading[0], memory_read))
-        arrives = self.reading[_READ_CYCLES - 1]
+        # A master that gives up in the middle gets no answer, and its next access none of the old data.
+        registers.set_next(self.reading, pyrtl.concat(self.reading[0] & self.asking, memory_read))
+        arrives = self.reading[_READ_CYCLES - 1] & self.asking
         registers.set_next(self.ack, (self.request & self.is_register) | (self.granted & ports.we) | arrives)
         registers.set_next(self.err, self.refused)
         word = self._memory_word(bank_words, h, c)
@@ -174,7 +176,12 @@ class Host:
         datapath, model = design.datapath, design.model
         shape = (datapath.streams | datapath.banks << 8 | datapath.lanes_per_bank << 16 | len(model.cells) << 24)
         sizes = model.input_size | (0 if model.output is None else model.output.size) << 16
-        flags = pyrtl.concat(status.y_waiting, status.x_waiting, ended, status.busy)
+        flags = {
+            amap.STATUS_BUSY: status.busy,
+            amap.STATUS_ENDED: ended,
+            amap.STATUS_X_WAITING: status.x_waiting,
+            amap.STATUS_Y_WAITING: status.y_waiting,
+        }
         n_sequences = registers.make(32, "host_n_sequences")
         ended_count = sum((bit.zero_extended(3) for bit in status.ended), Const(0, 3))
         registers.set_next(n_sequences, (n_sequences + ended_count)[:32])
@@ -189,7 +196,8 @@ class Host:
             registers.set_next(counter, pyrtl.select(clear, Const(0, 32), counted))
             counters.append(counter)
         fixed = [Const(v, 32) for v in (amap.ID_VALUE, self.layout_crc, shape, sizes)]
-        return fixed + [self.ctrl.zero_extended(32), flags.zero_extended(32), n_sequences, n_steps] + counters
+        state = [self.ctrl, pyrtl.concat_list([flags[bit] for bit in sorted(flags)])]
+        return fixed + [value.zero_extended(32) for value in state] + [n_sequences, n_steps] + counters
 
     def _memory_word(self, bank_words: list[WireVector], h: list[WireVector], c: list[WireVector]) -> WireVector:
         """What the granted read asked for; the address is held by the bus until the answer."""

@@ -14,9 +14,8 @@ from golden.spec import CellSpec, ModelSpec
 HEADER_WORDS_BIAS = 3  # bias[7:0], bias[15:8], {stored shift, bias[19:16]}
 HEADER_WORDS_NO_BIAS = 1  # {stored shift, 0}
 
-# Update kinds in which four accumulators make one unit, and those in which every accumulator is one row.
+# Update kinds in which four accumulators make one unit; in all others every accumulator is one row.
 UNIT_KINDS = ("lstm", "gru_after")
-ROW_KINDS = ("gru_r", "gru_z", "gru_n", "elman", "output")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,11 @@ class ControlRegisters:
         constant = pyrtl.Const(register.reset_value, len(register))
         register.next <<= pyrtl.select(self._reset, constant, value)
 
+    def count(self, register: Register, enable: WireVector, restart: WireVector) -> None:
+        """Drive `register`: one more in cycles with `enable`, or 0 with `restart` as well."""
+        counted = pyrtl.select(restart, pyrtl.Const(0, len(register)), (register + 1)[: len(register)])
+        self.set_next(register, pyrtl.select(enable, counted, register))
+
     def delayed(self, value: WireVector, name: str, cycles: int = 1) -> WireVector:
         """`value` `cycles` cycles later, reset to 0."""
         for cycle in range(cycles):

@@ -71,8 +71,7 @@ def build_x_stream(
     stream_ready = ~pyrtl.select(write_buffer, full[1], full[0])
     beat = ports.valid & stream_ready
     complete = beat & (count == n - 1)
-    next_count = pyrtl.select(complete, Const(0, len(count)), (count + 1)[: len(count)])
-    registers.set_next(count, pyrtl.select(beat, next_count, count))
+    registers.count(count, beat, complete)
     registers.set_next(write_buffer, write_buffer ^ complete)
     registers.set_next(read_buffer, read_buffer ^ step_end)
 

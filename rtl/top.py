@@ -10,13 +10,14 @@ import pyrtl
 from pyrtl import Block, Const, Input, MemBlock, Output, WireVector
 
 from golden.quantize import QuantizedModel
+from rtl.address_map import ADDRESS_BITS
 from rtl.cell_update import UpdateWrites, build_update
 from rtl.config import DesignConfig
 from rtl.controller import ControllerInputs, Issue, build_controller
 from rtl.fixed_wire import drive
 from rtl.host import DatapathStatus, Grant, Host, WishbonePorts
 from rtl.mac_array import build_mac_array
-from rtl.registers import ControlRegisters, delay
+from rtl.registers import ControlRegisters, delay, hold
 from rtl.sequencer import build_sequencer
 from rtl.sram import SramPorts, attach_models, declare_ports, export_ports
 from rtl.state import HostState, State, build_columns, build_step_info, build_update_reads, build_writes
@@ -69,7 +70,7 @@ def _build(design: DesignConfig, qmodel: QuantizedModel, probe) -> SramPorts:
     streams = design.datapath.streams
     reset = Input(1, "rst")
     wishbone = WishbonePorts(Input(1, "wb_cyc_i"), Input(1, "wb_stb_i"), Input(1, "wb_we_i"),
-                             Input(4, "wb_sel_i"), Input(20, "wb_adr_i"), Input(32, "wb_dat_i"))
+                             Input(4, "wb_sel_i"), Input(ADDRESS_BITS, "wb_adr_i"), Input(32, "wb_dat_i"))
     x_ports = XPorts(Input(1, "x_valid"), Input(8 * streams, "x_data"), Input(streams, "x_first"),
                      Input(streams, "x_last"), Input(streams, "x_keep"))
     y_ready = Input(1, "y_ready")
@@ -79,13 +80,16 @@ def _build(design: DesignConfig, qmodel: QuantizedModel, probe) -> SramPorts:
     step_end, y_busy, busy = WireVector(1, "step_end"), WireVector(1, "y_vector_busy"), WireVector(1, "datapath_busy")
     x = build_x_stream(design, x_ports, step_end, registers)
     grant = host.grant(busy)
-    y_streams = wants_y(x.keep, x.last, host.y_every_step)
+    y_streams = WireVector(streams, "y_streams")
     issue = build_controller(
         design.layout,
         ControllerInputs(x.ready, host.enabled & ~grant.any, pyrtl.or_all_bits(y_streams), y_busy),
         registers,
     )
     drive(step_end, issue.step_end)
+    # CTRL is sampled where a step begins: what it wants of y holds to the step's end.
+    wanted_now = wants_y(x.keep, x.last, host.y_every_step)
+    y_streams <<= pyrtl.select(issue.at_step_start, wanted_now, hold(wanted_now, issue.step_start, "y_wanted"))
     busy <<= ~issue.at_step_start | issue.draining
 
     sram = declare_ports(design.datapath)

@@ -69,6 +69,8 @@ REFUSED = [
     ("quant", {"weight_bits": 3}, ["weight_bits", "not 3"]),
     ("clock_period_ns", 0, ["clock_period_ns must be above 0", "x.yaml: clock_period_ns"]),
     ("clock_period_ns", float("nan"), ["clock_period_ns must be above 0", "nan"]),
+    ("datapath", {"banks": 64, "bank_words": 4096, "word_bits": 64, "memory": "flipflop"},
+     ["at most 524288 bytes of the address map, not 2097152", "fewer or smaller"]),
     ("name", "other", ["name must not be given", "design file's place"]),
 ]
 
