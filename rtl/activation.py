@@ -12,7 +12,7 @@ import pyrtl
 from pyrtl import Const, WireVector
 
 from golden.activation import PwlTable
-from rtl.fixed_wire import round_shift, sign_extend, signed_difference, signed_sum
+from rtl.fixed_wire import FormatError, round_shift, sign_extend, signed_difference, signed_sum
 from rtl.registers import delay, table
 
 PREACT_BITS = 16
@@ -59,6 +59,9 @@ def _build_piecewise_linear(
     pwl: PwlTable, preact: WireVector, sigmoid: WireVector | None, name: str
 ) -> WireVector:
     """tanh or sigmoid of s16.12, three registers deep (the caller registers the result)."""
+    if pwl.base_last >= _ONE - 1:
+        # (tanh + 1) / 2 would round up to 1.0, which s16.15 does not have; no table of golden's comes so far.
+        raise FormatError(f"the activation table must end below {_ONE - 1}, not at {pwl.base_last}")
     dx_bits = _MAGNITUDE_FRAC - pwl.segment_bits
     value = pyrtl.concat(preact, Const(0, 1))
     if sigmoid is not None:
@@ -84,7 +87,5 @@ def _build_piecewise_linear(
     tanh = pyrtl.select(sign, signed_difference(17, Const(0, 17), unsigned_tanh), unsigned_tanh)
     if sigmoid is None:
         return tanh[:16]
-    shifted = signed_sum(18, tanh, Const(_ONE + 1, 18))[1:]
-    # (tanh + 1) / 2 reaches 1.0 only by rounding up the last code: clamp that one.
-    half = pyrtl.select(shifted[15], Const(_ONE - 1, 16), shifted[:16])
+    half = signed_sum(18, tanh, Const(_ONE + 1, 18))[1:17]
     return pyrtl.select(delay(sigmoid, f"{name}_is_sigmoid", 3), half, tanh[:16])

@@ -1,11 +1,13 @@
 """The activation unit against golden's, over every pre-activation."""
 
+import msgspec
 import numpy as np
 import pyrtl
 import pytest
 
 from golden.activation import ALL_P, make_table, sigmoid_int, tanh_int
 from rtl.activation import ActivationSelect, build_activation
+from rtl.fixed_wire import FormatError
 from rtl.timing import ACTIVATION_LATENCY
 
 FUNCTIONS = ("tanh", "sigmoid", "relu", "identity")
@@ -51,6 +53,14 @@ def test_every_eleventh_code_and_all_corners(segment_bits, function):
     codes = np.unique(np.clip(np.concatenate([ALL_P[::11], *corners]), -32768, 32767))
     got = run_unit(segment_bits, codes, function)
     np.testing.assert_array_equal(got, expected(segment_bits, codes, function)[: len(got)])
+
+
+def test_a_table_that_reaches_one_is_refused():
+    pyrtl.reset_working_block()
+    preact = pyrtl.Input(16, "preact")
+    table = msgspec.structs.replace(make_table(3), base_last=32767)
+    with pytest.raises(FormatError, match="must end below 32767, not at 32767"):
+        build_activation(table, preact, ActivationSelect(None, None, None), "act")
 
 
 @pytest.mark.nightly

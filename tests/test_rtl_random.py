@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from designs import designs
+from designs import designs, make_design
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +19,7 @@ from flow.simulate.run import PyrtlSimulator, Result, run_session
 from flow.simulate.schedule import build_schedule
 from flow.simulate.session import Session
 from golden.random_model import random_input, random_quantized_model, random_states
+from golden.spec import CellSpec, ModelSpec, OutputSpec
 from rtl.config import DesignConfig
 from rtl.cycles import count_cycles
 from rtl.top import build_simulation
@@ -76,6 +77,28 @@ def _side_by_side(h: list[np.ndarray], c: list[np.ndarray | None]) -> tuple[np.n
     """States of all cells in one row a stream; c None if no cell has one (0 where a cell has none)."""
     all_c = [np.zeros_like(a) if b is None else b for a, b in zip(h, c, strict=True)]
     return np.concatenate(h, axis=1), None if all(b is None for b in c) else np.concatenate(all_c, axis=1)
+
+
+LSTM, GRU, BEFORE = CellSpec("lstm", 2), CellSpec("gru", 3), CellSpec("gru", 5, reset="before")
+EDGES = {  # network, banks, word bits
+    # More lanes than a tile has words: the update is what limits the output layer's tiles.
+    "update-bound output": (ModelSpec(1, (CellSpec("elman", 1),), OutputSpec(20, bias=False)), 2, 32),
+    "headers of both lengths": (ModelSpec(2, (CellSpec("lstm", 2, bias=False), GRU), OutputSpec(3)), 1, 32),
+    "two formats of c, a GRU between": (ModelSpec(1, (LSTM, GRU, LSTM)), 1, 32),
+    "one of everything": (ModelSpec(1, (CellSpec("elman", 1, activation="relu"),)), 1, 8),
+    "lanes of a unit in four banks": (ModelSpec(3, (LSTM,), OutputSpec(2, "sigmoid", "xh")), 4, 8),
+    "y from a GRU without output layer": (ModelSpec(2, (BEFORE, GRU)), 2, 16),
+}
+
+
+@pytest.mark.eda
+@pytest.mark.parametrize("streams", [1, 4])
+@pytest.mark.parametrize("edge", EDGES)
+def test_edges(edge, streams):
+    design = make_design(*EDGES[edge], streams=streams)
+    for every_step in (False, True):
+        check_plain(design, 7, every_step, extreme=False)
+    check_hostile(design, 8, extreme=False)
 
 
 @pytest.mark.eda
