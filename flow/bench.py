@@ -1,4 +1,4 @@
-"""`doit bench`: how fast the models and simulators are here, beside their targets.
+"""`./stillwater bench`: how fast the models and simulators are here, beside their targets.
 
 Everything is measured in one run on the machine as it is; ratios compare things that took turns in that run.
 """
@@ -14,10 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from flow.simulate.batch import BatchSimulation
 from flow.simulate.cases import Case, plain_session
@@ -25,6 +22,7 @@ from flow.simulate.progress import stage_progress
 from flow.simulate.run import PyrtlSimulator, Simulator, VerilogRunner, run_session
 from flow.simulate.verilog import TOOLS, VerilogDesign
 from flow.step import ROOT
+from flow.tables import new_table, print_titled, table_console, verdict
 from flow.tool import find_tool
 from golden.bench import benchmark_forward_int
 from golden.dataset import load_dataset
@@ -39,7 +37,6 @@ DESIGN = "vowels"
 UTILISATION_DESIGNS = ("vowels", "vowels_x4", "vowels_deep")
 N_ICARUS_SEQUENCES, N_ICARUS_STEPS = 3, 8
 RESULT = ROOT / "build" / "bench.json"
-WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -175,21 +172,15 @@ def write_figures(figures: Sequence[Figure], path: Path) -> None:
 
 def print_figures(figures: Sequence[Figure], console: Console | None = None) -> None:
     """The table of figures, targets and what came of them."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=WIDTH, no_color=True)
-    table = Table(title="Speed on this machine", box=SIMPLE_HEAD, title_justify="left", title_style="bold")
-    table.add_column("what", no_wrap=True)
-    table.add_column("measured", justify="right", no_wrap=True)
-    table.add_column("target", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    words = {True: Text("PASS", style="bold green"), False: Text("FAIL", style="bold red"), None: Text("")}
+    console = table_console(console)
+    table = new_table("what", **{"": "left", "measured": "right", "target": "right"})
     for figure in figures:
         sign = "<=" if figure.at_most else ">="
         target = "" if figure.target is None else f"{sign} {_number(figure.target)} {figure.unit}"
         value = "not measured" if figure.value is None else f"{_number(figure.value)} {figure.unit}"
-        table.add_row(figure.name, value, target, words[figure.passed])
-    console.print(table)
+        table.add_row(figure.name, verdict(figure.passed), value, target)
+    print_titled(console, "Speed on this machine", table)
+    console.print()
     for note in dict.fromkeys(figure.note for figure in figures if figure.note):
         names = ", ".join(figure.name for figure in figures if figure.note == note)
         console.print(f"{names}: {note}", style="dim", highlight=False)
