@@ -78,7 +78,7 @@ def run_bench(design_name: str = DESIGN, n_golden_runs: int = 300) -> list[Figur
     with stage_progress("golden and torch", 0):
         figures = golden_figures(benchmark_forward_int(n_runs=n_golden_runs))
     design = load_design(design_name)
-    weights = load_weights(design.weights_path, design.model, design.quant)
+    weights = load_weights(design.weights_path, design.model, design.quant, design.reference)
     data = load_dataset(design.data)
     case = Case(design, weights.qmodel, weights.qmodel.quantize_input(data.x_test), data.lengths_test)
     with tempfile.TemporaryDirectory(prefix="stillwater-bench-") as folder:

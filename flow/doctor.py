@@ -1,4 +1,4 @@
-"""`doit doctor`: what this machine has of what the project uses, which versions, and how to get the rest.
+"""`./stillwater doctor`: what this machine has of what the project uses, which versions, and how to get the rest.
 
 `examine` finds out and returns plain findings; `print_report` shows them and fails when something required is absent.
 """

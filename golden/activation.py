@@ -23,8 +23,6 @@ from golden.spec import Spec, check_int
 
 V_FRAC_BITS = 13
 """Fraction bits of v."""
-T_FRAC_BITS = 15
-"""Fraction bits of t."""
 RANGE = 4
 """The table covers magnitudes below this."""
 ALL_P = np.arange(-32768, 32768)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import metadata, resources, util
+from pathlib import Path
 
 import numpy as np
 
@@ -70,9 +71,15 @@ class Dataset:
         return self.x_train.shape[2]
 
 
-def load_dataset(spec: DataSpec) -> Dataset:
-    """Reads, checks and folds a data set; raises SpecError with the file and array that is wrong."""
+def load_dataset(spec: DataSpec, place: str = "data") -> Dataset:
+    """Reads, checks and folds a data set; raises SpecError with the file and array that is wrong.
+
+    place: where the spec stands, as in `x.yaml: data`, for messages.
+    """
     if spec.name == "npz":
+        if not Path(spec.path).is_file():
+            raise SpecError(f"data file must exist, but {Path(spec.path).absolute()} does not: write it or correct the "
+                            f"path ({place}.path)")
         where, (splits, class_names) = spec.path, load_own(spec.path)
     else:
         where, (splits, class_names) = f"{spec.name} of aeon {metadata_version()}", load_aeon(spec.name)
@@ -93,6 +100,7 @@ def metadata_version() -> str:
 
 
 def check_aeon_installed() -> None:
+    """Raises SpecError, with the line that installs it, where aeon is missing; does not import it."""
     if util.find_spec("aeon") is None:
         raise SpecError("the data sets need the Python package aeon (>= 1.0), which is not installed; "
                         "install it with: python -m pip install aeon")
@@ -179,8 +187,8 @@ def fold(x: np.ndarray, lengths: np.ndarray, n: int, where: str) -> tuple[np.nda
     ([[0.0, 1.0], [2.0, 3.0]], [2])
     """
     for bad in np.flatnonzero(lengths % n)[:1]:
-        raise SpecError(f"every sequence length must be a multiple of fold_steps={n}, not {lengths[bad]} "
-                        f"({where}: sequence {bad}; data.fold_steps)")
+        raise SpecError(f"every sequence length must be a multiple of fold_steps={n}, not {lengths[bad]}: cut or pad "
+                        f"the sequences, or set another fold_steps ({where}: sequence {bad}; data.fold_steps)")
     x = x[: int(lengths.max())]
     n_steps, n_sequences, n_channels = x.shape
     x = x.reshape(n_steps // n, n, n_sequences, n_channels).swapaxes(1, 2)

@@ -23,6 +23,7 @@ from golden.dataset import Dataset, DataSpec, check_fits_model, load_dataset
 from golden.fit import TrainSpec
 from golden.spec import ModelSpec, QuantSpec, SpecError, load_spec
 from golden.train import train_weights
+from golden.yaml_file import load_yaml
 
 HEADER = ("variation", "CV float", "CV integer", "test float", "test calibrated", "test integer", "s a run")
 
@@ -41,7 +42,7 @@ def load_experiment(path: Path, changes: str = "") -> Experiment:
     """Reads a design file's sections with `changes` ("name=value ..." of train, or quant.name=value) applied."""
     if not path.is_file():
         raise SpecError(f"design file must exist, but there is none at {path}: give one of rtl/designs/")
-    sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+    sections = load_yaml(path)
     for change in changes.split():
         name, equals, value = change.partition("=")
         section, _, field = name.rpartition(".")
@@ -101,6 +102,7 @@ def mean_and_range(fractions: list[float]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Prints the table that the command line asks for; bad input ends the program with its message and status 2."""
     parser = argparse.ArgumentParser(prog="python -m golden.experiment", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("design", type=Path, help="design file, e.g. rtl/designs/vowels.yaml")
@@ -110,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_intermixed_args(arguments)
     try:
         experiments = [load_experiment(options.design, changes) for changes in options.variations]
-        dataset = load_dataset(experiments[0].data)
+        dataset = load_dataset(experiments[0].data, f"{options.design.name}: data")
         check_fits_model(dataset, experiments[0].model, options.design.name)
         print(f"| {' | '.join(HEADER)} |\n|{' --- |' * len(HEADER)}")
         for changes, experiment in zip(options.variations, experiments, strict=True):

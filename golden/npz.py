@@ -40,5 +40,8 @@ def load_npz(path: str | Path) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise SpecError(f"file must exist: {path} does not; write it first or correct the path") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise SpecError(f"file must be an .npz archive of plain arrays, not this: {error} ({path})") from None
+    # A damaged archive makes zipfile, zlib, tokenize and numpy raise a dozen unrelated exceptions between them
+    # (encryption flag: RuntimeError, compression: NotImplementedError, offsets: OverflowError, shapes: MemoryError).
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise SpecError(f"file must be an .npz archive of plain arrays, not this: {reason} ({path})") from None

@@ -172,7 +172,8 @@ def model_from_arrays(arrays: dict[str, np.ndarray], where: str) -> QuantizedMod
 def _assemble(model: ModelSpec, quant: QuantSpec, header: _Header, arrays: dict[str, np.ndarray]) -> QuantizedModel:
     for name in ("h_frac_bits", "c_frac_bits"):
         if len(getattr(header, name)) != len(model.cells):
-            raise SpecError(f"{name} must have {len(model.cells)} entries, not {len(getattr(header, name))}")
+            raise SpecError(f"{name} must have {len(model.cells)} entries, not {len(getattr(header, name))}: "
+                            "quantise the network again")
     cells = tuple(
         QuantizedCell(
             spec, size, *(arrays[f"cells.{i}.{name}"] for name in ("w", "bias", "shift")),
@@ -245,9 +246,10 @@ def _checked_ints(name: str, values, shape: tuple[int, ...], low: int, high: int
     if not np.issubdtype(values.dtype, np.integer):
         raise SpecError(f"{name} must be integers, not {values.dtype}: quantise them first")
     if values.shape != shape:
-        raise SpecError(f"{name} must have shape {shape}, not {values.shape}")
+        raise SpecError(f"{name} must have shape {shape}, not {values.shape}: quantise the network again")
     if values.min() < low or values.max() > high:
-        raise SpecError(f"{name} must be in {low} .. {high}, not {values.min()} .. {values.max()}")
+        raise SpecError(f"{name} must be in {low} .. {high}, not {values.min()} .. {values.max()}: "
+                        "quantise the network again")
     return _read_only(values.astype(dtype))
 
 

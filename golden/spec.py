@@ -57,7 +57,12 @@ def check_bool(what: str, value: Any) -> None:
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of all specs: immutable, unknown fields refused."""
+    """Base of all specs: immutable, unknown fields refused.
+
+    derived_fields: those that no file may give, because they follow from something else.
+    """
+
+    derived_fields: ClassVar[tuple[str, ...]] = ()
 
 
 class FixedPoint(Spec, frozen=True):
@@ -122,7 +127,6 @@ class QuantSpec(Spec, frozen=True):
     preact: ClassVar[FixedPoint] = FixedPoint(16, 12)
     gate: ClassVar[FixedPoint] = FixedPoint(16, 15)
     c_width_bits: ClassVar[int] = 16
-    y_width_bits: ClassVar[int] = 16
     bias_bits: ClassVar[int] = 20
     shift_bits: ClassVar[int] = 4
     acc_bits_max: ClassVar[int] = 32
@@ -325,12 +329,18 @@ def load_spec(spec_type: type[S], mapping: Any, where: str) -> S:
     Raises SpecError: unknown or missing field, wrong type, value that is not allowed.
     """
     if not isinstance(mapping, Mapping):
-        raise SpecError(f"section must be a mapping of fields, not {_type_name(mapping)} ({where})")
+        raise SpecError(f"{_last_name(where)} must be a mapping of fields, not {_type_name(mapping)} ({where})")
     try:
         return msgspec.convert(mapping, spec_type)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        raise SpecError(_explain(spec_type, message, path.rstrip("`")) + f" ({_place(where, path)})") from None
+        text = str(error).replace("Expected `str` - at `key` in", "names of fields must be text, nothing else - at")
+        message, _, path = text.partition(" - at `$")
+        path = path.rstrip("`")
+        fields = getattr(_type_at(spec_type, path), "__struct_fields__", ())
+        said = _explain(spec_type, message, path)
+        if said == message and message.split()[0] in fields:  # out of a spec's own checks, which begin with the field
+            path += f".{message.split()[0]}"
+        raise SpecError(f"{said} ({_place(where, path)})") from None
 
 
 def load_model_spec(mapping: Any, where: str) -> ModelSpec:
@@ -344,25 +354,41 @@ def load_quant_spec(mapping: Any, where: str) -> QuantSpec:
 
 
 def _place(where: str, path: str) -> str:
-    """`designs/x.yaml: model` and `.cells[0]` make `designs/x.yaml: model.cells[0]`."""
-    return where + path.rstrip("`")
+    """`x.yaml: model` and `.cells[0]` make `x.yaml: model.cells[0]`; `x.yaml` and `.model` make `x.yaml: model`."""
+    if not path or ": " in where:
+        return where + path
+    return f"{where}: {path.removeprefix('.')}"
+
+
+def _last_name(where: str) -> str:
+    """The section that a place ends with, or that the whole is meant."""
+    return where.rpartition(": ")[2].rpartition(".")[2] if ": " in where else "a design file"
 
 
 def _type_name(value: Any) -> str:
-    return "nothing" if value is None else type(value).__name__
+    return {"NoneType": "nothing", "dict": "mapping"}.get(name := type(value).__name__, name)
 
 
 def _explain(spec_type: type, message: str, path: str) -> str:
     """Reword msgspec's message as `<field> must be <allowed>, not <got>`."""
-    fields = ", ".join(getattr(_type_at(spec_type, path), "__struct_fields__", ()))
+    at = _type_at(spec_type, path)
+    derived = getattr(at, "derived_fields", ())
+    fields = ", ".join(field for field in getattr(at, "__struct_fields__", ()) if field not in derived)
     if match := re.fullmatch(r"Object contains unknown field `(.*)`", message):
         return f"field must be one of {fields}, not {match[1]!r}: remove it or correct its name"
     if match := re.fullmatch(r"Object missing required field `(.*)`", message):
         return f"{match[1]} must be given, not left out: add it"
     if match := re.fullmatch(r"Expected `(.*)`, got `(.*)`", message):
         name = re.split(r"\.", path)[-1] or "section"
-        return f"{name} must be {match[1]}, not {match[2]}"
+        wanted, got = (_in_yaml_words(types) for types in match.groups())
+        return f"{name} must be {wanted}, not {got}"
     return message
+
+
+def _in_yaml_words(names: str) -> str:
+    """`object | null` of JSON, which msgspec speaks, is `mapping or null` of YAML."""
+    words = {"object": "mapping of fields", "array": "list"}
+    return " or ".join(words.get(name, name) for name in names.split(" | "))
 
 
 def _type_at(spec_type: Any, path: str) -> Any:

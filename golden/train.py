@@ -54,8 +54,8 @@ class TrainResult:
 
 def train_design(design: TrainableDesign) -> TrainResult:
     """Trains a design, writes its weights file, prints accuracies; SpecError where data and model differ."""
-    dataset = load_dataset(design.data)
-    check_fits_model(dataset, design.model, design.name)
+    dataset = load_dataset(design.data, f"{design.name}.yaml: data")
+    check_fits_model(dataset, design.model, f"{design.name}.yaml")
     result = train_weights(design.model, design.quant, dataset, design.train, design.name)
     save_weights(design.weights_path, result.weights)
     print(f"{design.name}: float      {result.float_accuracy}")

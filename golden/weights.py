@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.differences import differences
 from golden.npz import load_npz, write_npz
 from golden.params import check_params
 from golden.quantized import QuantizedModel, model_from_arrays
 from golden.spec import ModelSpec, QuantSpec, SpecError
 
 FLOAT, QUANTIZED = "float.", "quantized."
-RETRAIN = "train the design again (doit train) or correct the design file"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,18 +33,26 @@ def save_weights(path: str | Path, weights: Weights) -> None:
     write_npz(path, arrays)
 
 
-def load_weights(path: str | Path, model: ModelSpec, quant: QuantSpec) -> Weights:
-    """Reads a file that `save_weights` wrote; SpecError unless it is whole and belongs to `model` and `quant`."""
+def load_weights(path: str | Path, model: ModelSpec, quant: QuantSpec, design: str = "NAME") -> Weights:
+    """Reads a file that `save_weights` wrote; SpecError unless it is whole and belongs to `model` and `quant`.
+
+    design: name or path of the design file, for the message that says how to train.
+    """
+    train = f"with `./stillwater train design={design}` or correct the design file"
+    if not Path(path).is_file():
+        raise SpecError(f"weights file must exist, but {path} does not: train it {train}")
     groups: dict[str, dict[str, np.ndarray]] = {FLOAT: {}, QUANTIZED: {}}
     for name, value in load_npz(path).items():
         prefix = next((p for p in groups if name.startswith(p)), None)
         if prefix is None:
-            raise SpecError(f"arrays must begin with {FLOAT} or {QUANTIZED}, not be called {name}: {RETRAIN} ({path})")
+            raise SpecError(f"arrays must begin with {FLOAT} or {QUANTIZED}, not be called {name}: "
+                            f"train it again {train} ({path})")
         groups[prefix][name.removeprefix(prefix)] = value
     qmodel = model_from_arrays(groups[QUANTIZED], str(path))
     for what, wanted, got in (("model", model, qmodel.model), ("quant", quant, qmodel.quant)):
         if wanted != got:
-            raise SpecError(f"the weights must be for the design's {what} {wanted}, not for {got}: {RETRAIN} ({path})")
+            raise SpecError(f"weights must be for the design's {what}, but {'; '.join(differences(wanted, got))}: "
+                            f"train it again {train} ({path})")
     try:
         return Weights(check_params(model, groups[FLOAT]), qmodel)
     except SpecError as error:

@@ -7,13 +7,12 @@ says where. What it returns can be trusted by everything after it.
 import difflib
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Any, ClassVar
 
 from golden.dataset import DataSpec
 from golden.fit import TrainSpec
 from golden.spec import ModelSpec, QuantSpec, Spec, SpecError, check_choice, check_int, load_spec
+from golden.yaml_file import load_yaml
 from rtl.layout import UNIT_KINDS, Layout, build_layout
 
 DESIGN_DIR = Path(__file__).parent / "designs"
@@ -95,6 +94,8 @@ class DesignConfig(Spec, frozen=True, dict=True):
     """Everything that a design file says; `name` is the file's name without ending, `weights_dir` the folder of
     its weights: golden/trained for shipped designs, the design file's own for others."""
 
+    derived_fields: ClassVar[tuple[str, ...]] = ("name", "weights_dir")
+
     name: str
     weights_dir: str
     title: str
@@ -120,6 +121,16 @@ class DesignConfig(Spec, frozen=True, dict=True):
         return Path(self.weights_dir) / self.weights
 
     @property
+    def reference(self) -> str:
+        """What `load_design` finds it by, and `design=` on the command line: the name if shipped, else the path."""
+        return self.name if self.weights_dir == str(TRAINED_DIR) else str(Path(self.weights_dir) / self.file_name)
+
+    @property
+    def file_name(self) -> str:
+        """Names the design file in messages."""
+        return f"{self.name}.yaml"
+
+    @property
     def module_name(self) -> str:
         return f"stillwater_{self.name}"
 
@@ -135,7 +146,10 @@ def find_design(name_or_path: str | Path) -> Path:
     if path.suffix == ".yaml":
         if path.is_file():
             return path
-        raise SpecError(f"design file not found: {path}; give a path to a .yaml file or one of {_known()}")
+        what = "a folder" if path.is_dir() else "not there"
+        raise SpecError(f"design file must exist, but {path} is {what}: give a .yaml file or one of {_known()}")
+    if path.suffix == ".yml":
+        raise SpecError(f"a design file must end in .yaml, not .yml: rename {path}")
     path = DESIGN_DIR / f"{name_or_path}.yaml"
     if path.is_file():
         return path
@@ -147,10 +161,7 @@ def find_design(name_or_path: str | Path) -> Path:
 def load_design(name_or_path: str | Path) -> DesignConfig:
     """Read, validate and cross-check a design; SpecError says what is wrong and where."""
     path = find_design(name_or_path)
-    try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"design file is not readable YAML ({path}): {error}") from None
+    mapping = load_yaml(path)
     _place_data(mapping, path)
     return design_from_mapping(mapping, path.stem, path.name, weights_dir(path))
 
@@ -172,14 +183,11 @@ def design_from_mapping(mapping: Any, name: str, where: str, weights: Path = TRA
     if not name.isidentifier():
         raise SpecError(f"design name must be letters, digits and _, not {name!r} ({where}): it names Verilog modules")
     if isinstance(mapping, dict):
-        derived = {"name": name, "weights_dir": str(weights)}
+        derived = dict(zip(DesignConfig.derived_fields, (name, str(weights)), strict=True))
         for field in derived.keys() & mapping.keys():
             raise SpecError(f"{field} must not be given: it follows from the design file's place ({where}: {field})")
         mapping = derived | mapping
-    try:
-        design = load_spec(DesignConfig, mapping, f"{where}: ")
-    except SpecError as error:
-        raise SpecError(str(error).replace(": .", ": ").replace(": )", ")")) from None
+    design = load_spec(DesignConfig, mapping, where)
     check_design(design, where)
     return design
 

@@ -7,7 +7,7 @@ The controller issues a word every cycle unless it waits, and every wait is a di
 
 with waits that depend only on the tiles before. `count_cycles` adds them up for a whole run; the block's own
 counters give the same figures, exactly, when x is always offered and y always taken, which a test and every
-`doit sim` check. A step is always longer than its x, so an unpaused x stream never makes it wait.
+`./stillwater sim` check. A step is always longer than its x, so an unpaused x stream never makes it wait.
 """
 
 from collections.abc import Sequence

@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 
+from golden.differences import differences
 from golden.quantize import QuantizedModel
 from golden.spec import SpecError
 from rtl.config import LANE_BITS, DesignConfig
@@ -63,16 +64,18 @@ def parse_image(design: DesignConfig, image: np.ndarray) -> list[tuple[np.ndarra
 
 def check_belongs(design: DesignConfig, qmodel: QuantizedModel) -> None:
     """SpecError unless the quantised network has the design's shape and weight width."""
+    train = f"train again with `./stillwater train design={design.reference}`"
     if qmodel.model != design.model:
-        raise SpecError(f"weights must be of the design's network {design.model}, not of {qmodel.model} "
-                        f"({design.name}: weights): train again with `doit train design={design.name}`")
+        different = "; ".join(differences(design.model, qmodel.model))
+        raise SpecError(f"weights must be of the design's network, but {different}: {train} "
+                        f"({design.file_name}: weights)")
     if qmodel.quant.weight_bits != design.quant.weight_bits:
-        raise SpecError(f"weights must have {design.quant.weight_bits} bits, not {qmodel.quant.weight_bits} "
-                        f"({design.name}: quant.weight_bits)")
+        raise SpecError(f"weights must have {design.quant.weight_bits} bits, not {qmodel.quant.weight_bits}: {train} "
+                        f"({design.file_name}: quant.weight_bits)")
     if qmodel.quant.activation_segment_bits != design.quant.activation_segment_bits:
         raise SpecError(f"weights must be quantised for activation_segment_bits "
-                        f"{design.quant.activation_segment_bits}, not {qmodel.quant.activation_segment_bits} "
-                        f"({design.name}: quant.activation_segment_bits)")
+                        f"{design.quant.activation_segment_bits}, not {qmodel.quant.activation_segment_bits}: {train} "
+                        f"({design.file_name}: quant.activation_segment_bits)")
 
 
 def format_crc32(design: DesignConfig, qmodel: QuantizedModel) -> int:

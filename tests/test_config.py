@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from golden.spec import SpecError
+from golden.yaml_file import load_yaml
 from rtl.config import DESIGN_DIR, design_from_mapping, design_names, load_design
 
 SHIPPED = {
@@ -52,7 +53,7 @@ REFUSED = [
     ("datapath.lanes", 5, ["'lanes'", "banks, bank_words, word_bits", "x.yaml: datapath", "remove"]),
     ("colour", "red", ["'colour'", "clock_period_ns", "x.yaml"]),
     ("datapath.banks", "four", ["banks", "int", "str", "x.yaml: datapath.banks"]),
-    ("datapath.banks", 0, ["banks must be an integer in 1 .. 64, not 0", "x.yaml: datapath"]),
+    ("datapath.banks", 0, ["banks must be an integer in 1 .. 64, not 0", "x.yaml: datapath.banks"]),
     ("datapath.word_bits", 24, ["word_bits must be one of 8, 16, 32, 64, not 24", "x.yaml: datapath"]),
     ("datapath.streams", 3, ["streams must be one of 1, 2, 4, not 3", "x.yaml: datapath"]),
     ("datapath.memory", "dram", ["memory must be one of flexmem, openram, flipflop, not 'dram'"]),
@@ -93,8 +94,20 @@ def test_lanes_must_hold_whole_units():
 
 @pytest.mark.parametrize("mapping", [None, [], "text"])
 def test_a_design_must_be_a_mapping(mapping):
-    with pytest.raises(SpecError, match="mapping"):
+    with pytest.raises(SpecError, match=r"a design file must be a mapping of fields, not .* \(x.yaml\)"):
         design_from_mapping(mapping, "x", "x.yaml")
+
+
+def test_derived_fields_are_not_offered():
+    with pytest.raises(SpecError) as error:
+        design_from_mapping(changed("colour", "red"), "x", "x.yaml")
+    assert "one of title, model, data, weights, datapath" in str(error.value)
+
+
+def test_a_design_is_found_again_by_its_reference(tmp_path):
+    (tmp_path / "mine.yaml").write_text((DESIGN_DIR / "tiny.yaml").read_text())
+    for name in ("tiny", tmp_path / "mine.yaml"):
+        assert load_design(load_design(name).reference) == load_design(name)
 
 
 def test_unknown_design_names_the_nearest():
@@ -103,12 +116,45 @@ def test_unknown_design_names_the_nearest():
 
 
 def test_missing_file_and_broken_yaml(tmp_path):
-    with pytest.raises(SpecError, match="not found"):
+    with pytest.raises(SpecError, match="none.yaml is not there: give a .yaml"):
         load_design(tmp_path / "none.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(SpecError, match="folder.yaml is a folder: give a .yaml"):
+        load_design(tmp_path / "folder.yaml")
+    with pytest.raises(SpecError, match=r"must end in .yaml, not .yml: rename .*mine.yml"):
+        load_design(tmp_path / "mine.yml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("model: [")
-    with pytest.raises(SpecError, match="YAML"):
+    with pytest.raises(SpecError, match=r"YAML \(.*broken.yaml, line 1\): expected") as error:
         load_design(broken)
+    assert "\n" not in str(error.value)
+
+
+UNREADABLE = {
+    "model: {input_size: 2}\nweights: a.npz\nmodel: {}\n":
+        r"x.yaml, line 3\): model must be given once, not in line 1 and again here: remove one",
+    "model:\n  input_size: 2\n  input_size: 3\n":
+        r"x.yaml, line 3\): input_size must be given once, not in line 2",
+    "a: " + "[" * 3000: r"x.yaml\): nested too deeply",
+    "a: 2026-13-45\n": r"x.yaml\): month must be in 1..12",
+    "a: !!int x\n": r"x.yaml\): invalid literal",
+    "a: !!python/name:os.system\n": r"x.yaml, line 1\): could not determine a constructor",
+    "a: \x00\n": r"x.yaml\): .*special characters are not allowed",
+}
+
+
+@pytest.mark.parametrize("text", UNREADABLE, ids=range(len(UNREADABLE)))
+def test_unreadable_yaml_is_one_message_with_its_line(tmp_path, text):
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(SpecError, match=f"not readable YAML .*{UNREADABLE[text]}") as error:
+        load_design(tmp_path / "x.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_a_merged_key_may_be_given_again(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("a: &a {k: 1, m: 2}\nb: {<<: *a, k: 3}\n")
+    assert load_yaml(path)["b"] == {"k": 3, "m": 2}
 
 
 def test_a_path_is_as_good_as_a_name(tmp_path):

@@ -106,8 +106,8 @@ def test_quant_derived_values():
 
 
 BAD_MODELS = [
-    (3, "section must be a mapping of fields, not int (designs/x.yaml: model)"),
-    (None, "section must be a mapping of fields, not nothing (designs/x.yaml: model)"),
+    (3, "model must be a mapping of fields, not int (designs/x.yaml: model)"),
+    (None, "model must be a mapping of fields, not nothing (designs/x.yaml: model)"),
     ({"input_size": 12}, "cells must be given, not left out: add it (designs/x.yaml: model)"),
     (MODEL | {"layers": 2}, "field must be one of input_size, cells, output, not 'layers': remove it or correct its"
      " name (designs/x.yaml: model)"),
@@ -117,25 +117,27 @@ BAD_MODELS = [
      " remove it or correct its name (designs/x.yaml: model.output)"),
     (MODEL | {"input_size": "12"}, "input_size must be int, not str (designs/x.yaml: model.input_size)"),
     (MODEL | {"input_size": True}, "input_size must be int, not bool (designs/x.yaml: model.input_size)"),
-    (MODEL | {"input_size": 0}, "input_size must be an integer of at least 1, not 0 (designs/x.yaml: model)"),
-    (MODEL | {"cells": []}, "cells must list at least one cell, not none (designs/x.yaml: model)"),
-    (MODEL | {"cells": LSTM}, "cells must be array, not object (designs/x.yaml: model.cells)"),
+    (MODEL | {"input_size": 0}, "input_size must be an integer of at least 1, not 0"
+     " (designs/x.yaml: model.input_size)"),
+    ({1: 2}, "names of fields must be text, nothing else (designs/x.yaml: model)"),
+    (MODEL | {"cells": []}, "cells must list at least one cell, not none (designs/x.yaml: model.cells)"),
+    (MODEL | {"cells": LSTM}, "cells must be list, not mapping of fields (designs/x.yaml: model.cells)"),
     (MODEL | {"cells": [LSTM, LSTM | {"kind": "rnn"}]}, "kind must be one of elman, lstm, gru, not 'rnn'"
-     " (designs/x.yaml: model.cells[1])"),
+     " (designs/x.yaml: model.cells[1].kind)"),
     (MODEL | {"cells": [LSTM | {"hidden_size": 2.5}]}, "hidden_size must be int, not float"
      " (designs/x.yaml: model.cells[0].hidden_size)"),
     (MODEL | {"cells": [LSTM | {"activation": "tanh"}]}, "activation belongs to elman cells only, not to lstm: remove"
-     " it (designs/x.yaml: model.cells[0])"),
+     " it (designs/x.yaml: model.cells[0].activation)"),
     (MODEL | {"cells": [LSTM | {"reset": "after"}]}, "reset belongs to gru cells only, not to lstm: remove it"
-     " (designs/x.yaml: model.cells[0])"),
+     " (designs/x.yaml: model.cells[0].reset)"),
     (MODEL | {"cells": [{"kind": "gru", "hidden_size": 2, "reset": "both"}]}, "reset must be one of after, before, not"
-     " 'both' (designs/x.yaml: model.cells[0])"),
+     " 'both' (designs/x.yaml: model.cells[0].reset)"),
     (MODEL | {"cells": [{"kind": "elman", "hidden_size": 2, "activation": "elu"}]}, "activation must be one of tanh,"
-     " sigmoid, relu, identity, not 'elu' (designs/x.yaml: model.cells[0])"),
+     " sigmoid, relu, identity, not 'elu' (designs/x.yaml: model.cells[0].activation)"),
     (MODEL | {"output": {"size": 2, "reads": "hx"}}, "reads must be one of h, xh, not 'hx' (designs/x.yaml:"
-     " model.output)"),
+     " model.output.reads)"),
     (MODEL | {"output": {"size": 2, "activation": "softmax"}}, "activation must be one of identity, log_softmax, tanh,"
-     " sigmoid, relu, not 'softmax' (designs/x.yaml: model.output)"),
+     " sigmoid, relu, not 'softmax' (designs/x.yaml: model.output.activation)"),
 ]
 
 
@@ -147,11 +149,12 @@ def test_a_bad_model_gets_one_message_with_its_place(mapping, message):
 
 
 BAD_QUANTS = [
-    ({"weight_bits": 9}, "weight_bits must be an integer in 4 .. 8, not 9 (x: quant)"),
-    ({"weight_bits": 3}, "weight_bits must be an integer in 4 .. 8, not 3 (x: quant)"),
-    ({"activation_segment_bits": 6}, "activation_segment_bits must be an integer in 2 .. 5, not 6 (x: quant)"),
-    ({"c_frac_bits": 7}, "c_frac_bits must be an integer in 8 .. 15, not 7 (x: quant)"),
-    ({"h_frac_bits": [3, 16]}, "h_frac_bits must be an integer in -8 .. 15, not 16 (x: quant)"),
+    ({"weight_bits": 9}, "weight_bits must be an integer in 4 .. 8, not 9 (x: quant.weight_bits)"),
+    ({"weight_bits": 3}, "weight_bits must be an integer in 4 .. 8, not 3 (x: quant.weight_bits)"),
+    ({"activation_segment_bits": 6}, "activation_segment_bits must be an integer in 2 .. 5, not 6"
+     " (x: quant.activation_segment_bits)"),
+    ({"c_frac_bits": 7}, "c_frac_bits must be an integer in 8 .. 15, not 7 (x: quant.c_frac_bits)"),
+    ({"h_frac_bits": [3, 16]}, "h_frac_bits must be an integer in -8 .. 15, not 16 (x: quant.h_frac_bits)"),
     ({"acc_bits": 24}, "field must be one of weight_bits, activation_segment_bits, c_frac_bits, h_frac_bits, not"
      " 'acc_bits': remove it or correct its name (x: quant)"),
 ]

@@ -282,10 +282,22 @@ def trained_file(tmp_path: Path) -> Path:
 
 def test_weights_of_another_design_are_refused(tmp_path):
     path = trained_file(tmp_path)
-    with pytest.raises(SpecError, match=r"design's model .*hidden_size=5.*train the design again.*w.npz"):
-        load_weights(path, ModelSpec(2, (CellSpec("lstm", 5),)), QuantSpec())
-    with pytest.raises(SpecError, match=r"design's quant .*weight_bits=5"):
+    with pytest.raises(SpecError) as caught:
+        load_weights(path, ModelSpec(2, (CellSpec("lstm", 5),)), QuantSpec(), "mine/x.yaml")
+    assert str(caught.value) == (
+        "weights must be for the design's model, but cells.0.hidden_size 5 in the design, 4 in the file: train it "
+        f"again with `./stillwater train design=mine/x.yaml` or correct the design file ({path})")
+    with pytest.raises(SpecError, match=r"the design's quant, but weight_bits 5 in the design, 8 in the file: train"):
         load_weights(path, TINY, QuantSpec(weight_bits=5))
+    with_output = ModelSpec(2, TINY.cells, OutputSpec(3))
+    with pytest.raises(SpecError, match=r"but output 3 identity h in the design, none in the file: "):
+        load_weights(path, with_output, QuantSpec())
+
+
+def test_missing_weights_say_how_to_train_them(tmp_path):
+    message = r"none.npz does not: train it with `./stillwater train design=vowels`"
+    with pytest.raises(SpecError, match=message):
+        load_weights(tmp_path / "none.npz", TINY, QuantSpec(), "vowels")
 
 
 @pytest.mark.parametrize(

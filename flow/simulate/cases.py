@@ -1,4 +1,4 @@
-"""The sessions that `doit sim` runs: the whole test set at full speed, and a part of it under everything that a
+"""The sessions that `./stillwater sim` runs: the whole test set at full speed, and a part of it under everything that a
 host and its streams may do: random stalls, a y vector every step, accesses that a busy block must refuse.
 """
 

@@ -88,10 +88,6 @@ class Result:
     outcome: Outcome
     seconds: float
 
-    @property
-    def cycles_per_s(self) -> float:
-        return self.outcome.log.n_cycles / self.seconds
-
 
 def run_session(simulator: Simulator, session: Session, folder: Path, progress: Progress | None = None) -> Result:
     """Run and compare. A difference or a broken rule is raised with the path of a waveform around it."""

@@ -7,11 +7,9 @@ import numpy as np
 from flow.simulate.schedule import Schedule
 from golden.spec import SpecError
 
-BEAT_FIELDS = ("data", "first", "last", "keep")
-
 
 def build_beats(x_int: np.ndarray, schedule: Schedule, seed: int = 0) -> np.ndarray:
-    """Beats of the x stream, `input_size` a step, element 0 first: (N * X, 4) uint64 as BEAT_FIELDS.
+    """Beats of the x stream, `input_size` a step, element 0 first: (N * X, 4) uint64 of data, first, last, keep.
 
     x_int: (T, B, X) integers in -128 .. 127 (s8.7). Streams without a sequence get noise, and so do the flags of all
     but the last beat of a step: the contract says that neither matters. Raises SpecError on a wrong shape or value.

@@ -1,4 +1,4 @@
-"""`doit export`: everything that a chip or an FPGA project needs of a design, in one folder."""
+"""`./stillwater export`: everything that a chip or an FPGA project needs of a design, in one folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WEIGHTS_HEAD = "// One Wishbone write a line, in order: byte address, 32-bit dat
 def run_export(design_reference: str | Path, build: Path) -> Metrics:
     """Export a design into build/<name>-export; prints what is there. SpecError for bad input, before any work."""
     design = load_design(design_reference)
-    weights = load_weights(design.weights_path, design.model, design.quant)
+    weights = load_weights(design.weights_path, design.model, design.quant, design.reference)
     step = Step("export", run=partial(export_files, design, weights.qmodel))
     result = build / f"{design.name}-export"
     inputs = [find_design(design_reference), design.weights_path]
