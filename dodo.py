@@ -21,16 +21,26 @@ DESIGNS = parameters.parse_designs(get_var("design", parameters.DESIGN.default))
 TIERS = parameters.parse_tiers(get_var("tier", parameters.TIER.default))
 
 
+def task__check():
+    yield tasks.group("_check", "", "Inputs and tools of all designs, before the first long step")
+    for design in DESIGNS:
+        yield tasks.entry(
+            tasks.check_sim, design, announce=False, name=design.name,
+            file_dep=tasks.sources_of(design), uptodate=[tasks.same_simulators],
+        )
+
+
 def task_sim():
     yield tasks.group("sim", "Run a network", "Is it right? Golden, PyRTL and exported Verilog, bit for bit")
     for design in DESIGNS:
         yield tasks.entry(
             tasks.sim, design, DESIGNS, name=design.name,
             file_dep=tasks.sources_of(design), targets=[tasks.sim_result(design)],
-            uptodate=[tasks.same_simulators], clean=[(tasks.remove_results, [design])],
+            task_dep=[f"_check:{design.name}" for design in DESIGNS],
+            uptodate=[tasks.same_simulators], clean=[(tasks.remove_results, [design, "sim"])],
         )
     yield tasks.entry(tasks.print_sim_table, DESIGNS, name="table",
-                      task_dep=[f"sim:{design.name}" for design in DESIGNS])
+                      task_dep=[f"sim:{design.name}" for design in DESIGNS], clean=[tasks.remove_simulators])
 
 
 def task_asic():
@@ -41,7 +51,7 @@ def task_asic():
 def task_export():
     yield tasks.group("export", "Run a network", "Verilog, SRAM wrapper and weight image into build/")
     for design in DESIGNS:
-        yield tasks.entry(tasks.export, design, name=design.name)
+        yield tasks.entry(tasks.export, design, name=design.name, clean=[(tasks.remove_results, [design, "export"])])
 
 
 def task_train():

@@ -35,7 +35,7 @@ class Reporter(ConsoleReporter):
             self.outstream.flush()
 
     def skip_uptodate(self, task) -> None:
-        if task.actions:
+        if task.actions and task.meta["announce"]:
             self.write(f"-- {task.title()} (up to date)\n")
 
     def add_success(self, task) -> None:
@@ -44,7 +44,7 @@ class Reporter(ConsoleReporter):
             backend.save()
 
     def _write_failure(self, result, write_exception=True) -> None:
-        name, fail = result["task"].name, result["exception"]
+        name, fail = result["task"].name.removeprefix("_"), result["exception"]
         if isinstance(fail, UnmetDependency):
             self.write(f"{name}: not run, something before it failed\n")
         elif isinstance(fail, TaskFailed):

@@ -1,7 +1,9 @@
-"""`doit list`: the tasks in groups, each with what it does and the parameters that it takes."""
+"""`./stillwater list`: the tasks in groups, each with what it does and the parameters that it takes."""
 
 from doit.cmd_list import List
+from doit.cmdparse import CmdParseError
 
+from flow.command import refuse_option
 from flow.parameters import OF_TASK
 
 USAGE = """\
@@ -15,11 +17,18 @@ class Menu(List):
 
     name = "list"
 
+    def parse_execute(self, in_args):
+        try:
+            return super().parse_execute(in_args)
+        except CmdParseError as error:
+            refuse_option(error)
+
     def _execute(self, subtasks=False, quiet=True, status=False, private=False, list_deps=False, template=None,
                  sort="name", pos_args=None):
         if subtasks or quiet or status or private or list_deps or template or pos_args:
             return super()._execute(subtasks, quiet, status, private, list_deps, template, sort, pos_args)
-        self.outstream.write(menu([task for task in self.task_list if not task.subtask_of]))
+        shown = [task for task in self.task_list if not task.subtask_of and not task.name.startswith("_")]
+        self.outstream.write(menu(shown))
         return 0
 
 

@@ -1,4 +1,4 @@
-"""The parameters of tasks, given by name on the command line: `doit sim design=vowels`.
+"""The parameters of tasks, given by name on the command line: `./stillwater sim design=vowels`.
 
 Values are checked when the tasks are listed, before anything runs; a wrong name or value gets one message with what
 is allowed and the nearest match.
@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidDodoFile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,21 +52,20 @@ class DesignFile:
     @property
     def reference(self) -> str:
         """What rtl.config.load_design takes: the name of a shipped design, else the path."""
-        return self.name if self.path.parent == DESIGNS else str(self.path)
+        return self.name if self.is_shipped else str(self.path)
+
+    @property
+    def is_shipped(self) -> bool:
+        return self.path.resolve().parent == DESIGNS
 
 
 def check_command_line(arguments: Sequence[str] | None = None) -> None:
-    """Checks the names on the command line, before any task is made: parameters and, where one looks mistyped, tasks.
+    """Checks the names of the parameters on the command line, before any task is made.
 
-    Arguments without `=` that are no task (options, their values, doit's own commands) are left to doit.
+    Arguments without `=` (tasks, options, their values, doit's own commands) are left to doit and flow/command.py.
     """
     words = [word for word in (sys.argv[1:] if arguments is None else arguments) if not word.startswith("-")]
     tasks = [word for word in words if "=" not in word]
-    known = [*OF_TASK, *(command.get_name() for command in DoitMain.DOIT_CMDS)]
-    if tasks and tasks[0].partition(":")[0] not in known:
-        near = difflib.get_close_matches(tasks[0], known, n=1)
-        if near and not Path(tasks[0]).exists():
-            raise InvalidDodoFile(f"there is no task {tasks[0]!r}; did you mean {near[0]}? (./stillwater list)")
     check_names([word.partition("=")[0] for word in words if "=" in word], tasks)
 
 
@@ -94,10 +92,16 @@ def parse_designs(value: str, folder: Path = DESIGNS, cwd: Path | None = None) -
         return sorted(shipped.values(), key=lambda design: (design.name != "tiny", design.name))
     designs: dict[str, DesignFile] = {}
     for word in value.split(","):
-        if word.endswith((".yaml", ".yml")):
-            path = (cwd or Path(os.environ.get("STILLWATER_CWD", "."))) / word
+        path = (cwd or Path(os.environ.get("STILLWATER_CWD", "."))) / word
+        if word.endswith(".yml"):
+            raise InvalidDodoFile(f"design={word}: a design file must end in .yaml, not .yml; rename it")
+        if word.endswith(".yaml"):
             if not path.is_file():
-                raise InvalidDodoFile(f"design={word}: there is no such file")
+                what = "that is a folder" if path.is_dir() else "there is no such file"
+                raise InvalidDodoFile(f"design={word}: {what}")
+            if not path.stem.isidentifier():
+                raise InvalidDodoFile(f"design={word}: the file's name must be letters, digits and _, because it names "
+                                      "Verilog modules; rename it")
             design = DesignFile(path.stem, path)
         elif word in shipped:
             design = shipped[word]
@@ -108,6 +112,21 @@ def parse_designs(value: str, folder: Path = DESIGNS, cwd: Path | None = None) -
             raise InvalidDodoFile(f"two designs cannot both be called {design.name}: {designs[design.name].path} and "
                                   f"{design.path}; rename one")
     return list(designs.values())
+
+
+def explain_unknown_task(word: str) -> str:
+    """What is wrong with a word of the command line that is no task, and what was perhaps meant.
+
+    >>> explain_unknown_task("simm")
+    "there is no task 'simm'; did you mean sim? (./stillwater list)"
+    """
+    shipped = [path.stem for path in DESIGNS.glob("*.yaml")]
+    if word in shipped or word.endswith(".yaml"):
+        return f"a design is given by name: design={word}, for example ./stillwater sim design={word}"
+    task, _, part = word.partition(":")
+    if DESIGN in OF_TASK.get(task, ()) and part:
+        return f"{task} has no part {part!r} with these parameters; for one design: ./stillwater {task} design={part}"
+    return f"there is no task {word!r}{nearest(word, OF_TASK)} (./stillwater list)"
 
 
 def parse_tiers(value: str) -> tuple[str, ...]:

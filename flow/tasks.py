@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from doit.exceptions import TaskFailed
 
-from flow.parameters import DESIGNS, ROOT, DesignFile
+from flow.parameters import ROOT, DesignFile
 from golden.spec import SpecError
 
 BUILD = ROOT / "build"
@@ -57,7 +57,7 @@ def sources_of(design: DesignFile) -> list[str]:
 
 def weights_file(design: DesignFile) -> Path | None:
     """A design's trained network; None where its file names none (loading it will tell what is wrong)."""
-    folder = ROOT / "golden" / "trained" if design.path.parent == DESIGNS else design.path.parent
+    folder = ROOT / "golden" / "trained" if design.is_shipped else design.path.parent
     return named_file(design, folder, "weights")
 
 
@@ -73,7 +73,7 @@ def named_file(design: DesignFile, folder: Path, *keys: str) -> Path | None:
         for key in keys:
             value = value[key]
         return folder / value
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+    except Exception:                              # whatever is wrong with it, loading the design will tell
         return None
 
 
@@ -100,9 +100,19 @@ def sim_result(design: DesignFile) -> Path:
     return BUILD / f"{design.name}-sim" / "metrics.json"
 
 
-def remove_results(design: DesignFile) -> None:
-    for folder in (BUILD / f"{design.name}-sim", BUILD / f"{design.name}-sim.unfinished"):
-        rmtree(folder, ignore_errors=True)
+def remove_results(design: DesignFile, step: str) -> None:
+    for end in ("", ".unfinished", ".old"):
+        rmtree(BUILD / f"{design.name}-{step}{end}", ignore_errors=True)
+
+
+def remove_simulators() -> None:
+    """Compiled simulators, which designs share."""
+    rmtree(BUILD / "simulators", ignore_errors=True)
+
+
+def check_sim(design: DesignFile) -> None:
+    from flow.steps.sim import check_inputs
+    check_inputs(design.reference)
 
 
 def sim(design: DesignFile, designs: list[DesignFile]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from doit.exceptions import InvalidDodoFile
 
+from flow import tasks
 from flow.parameters import DESIGNS, OF_TASK, check_command_line, parse_designs, parse_tiers
 from flow.tasks import explained, one_a_weights_file, sources_of
 from golden.spec import SpecError
@@ -51,6 +52,17 @@ def test_doits_own_options_of_list_still_work():
     (["sim", "design=vowles"], "the path of a .yaml, not 'vowles'; did you mean vowels?"),
     (["sim", "design=mine/x.yaml"], "design=mine/x.yaml: there is no such file"),
     (["test", "tier=night"], "tier must be all or one or more of fast, eda, nightly, not 'night'"),
+    (["sim", "tiny"], "a design is given by name: design=tiny, for example ./stillwater sim design=tiny"),
+    (["sim", "mine.yaml"], "a design is given by name: design=mine.yaml"),
+    (["sim:tiny", "design=vowels"], "sim has no part 'tiny' with these parameters; for one design: ./stillwater sim "
+                                    "design=tiny"),
+    (["run", "nothing_like_it"], "there is no task 'nothing_like_it' (./stillwater list)"),
+    (["-x"], "there is no option -x; ./stillwater shows the tasks"),
+    (["sim", "--deep"], "there is no option --deep; ./stillwater shows the tasks"),
+    (["list", "-x"], "there is no option -x; ./stillwater shows the tasks"),
+    (["-n", "sim"], "invalid literal for int() with base 10: 'sim'; ./stillwater shows the tasks"),
+    (["sim", "design=mine.yml"], "a design file must end in .yaml, not .yml; rename it"),
+    (["sim", "design=/tmp/my-net.yaml"], "there is no such file"),
     (["list", "colour=red"], "the tasks take the parameters design, tier, not 'colour'"),
 ])
 def test_a_wrong_word_gets_one_message(args, message):
@@ -83,6 +95,50 @@ def test_a_relative_design_starts_where_the_bootstrap_was_called(tmp_path):
     (tmp_path / "mine.yaml").write_text("title: mine\n")
     done = doit("list", "--all", "design=mine.yaml", STILLWATER_CWD=str(tmp_path))
     assert "sim:mine" in done.stdout.split()
+
+
+def test_a_folder_and_a_name_that_verilog_cannot_have_are_refused(tmp_path):
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(InvalidDodoFile, match="design=folder.yaml: that is a folder"):
+        parse_designs("folder.yaml", cwd=tmp_path)
+    (tmp_path / "my-net.yaml").touch()
+    with pytest.raises(InvalidDodoFile, match="letters, digits and _, because it names Verilog modules; rename it"):
+        parse_designs("my-net.yaml", cwd=tmp_path)
+
+
+def test_a_shipped_design_by_its_path_is_the_shipped_design():
+    for path in ("rtl/designs/tiny.yaml", "golden/../rtl/designs/tiny.yaml"):
+        assert [design.reference for design in parse_designs(path, cwd=ROOT)] == ["tiny"]
+
+
+@pytest.mark.parametrize("broken, message", [
+    ("title: [\n", "design file is not readable YAML"),
+    ("title: x\nmodel: {}\nmodel: {}\n", "model must be given once, not in line 2"),
+    (None, "weights file must exist, but {folder}/tiny.npz does not: train it with `./stillwater train "
+           "design={folder}/last.yaml`"),
+])
+def test_a_bad_design_stops_all_before_the_first_long_step(tmp_path, broken, message):
+    (tmp_path / "last.yaml").write_text(broken or (DESIGNS / "tiny.yaml").read_text())
+    database = f"--db-file={tmp_path / 'doit.db'}"                    # as if nothing had been run yet
+    done = doit("run", database, "sim", f"design=tiny,vowels,{tmp_path / 'last.yaml'}")
+    assert done.returncode != 0
+    [line] = [line for line in done.stdout.splitlines() if "failed" in line]
+    assert line.startswith("check:last failed: ") and message.format(folder=tmp_path) in line
+    assert "sim:" not in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+def test_clean_removes_results_exports_and_simulators(tmp_path, monkeypatch):
+    [tiny] = parse_designs("tiny")
+    monkeypatch.setattr(tasks, "BUILD", tmp_path)
+    for name in ("tiny-sim", "tiny-sim.unfinished", "tiny-export", "vowels-sim", "simulators"):
+        (tmp_path / name / "inside").mkdir(parents=True)
+    tasks.remove_results(tiny, "sim")
+    tasks.remove_results(tiny, "export")
+    tasks.remove_simulators()
+    assert [path.name for path in tmp_path.iterdir()] == ["vowels-sim"]
+    shown = doit("clean", "--dry-run", "design=tiny").stdout           # all tasks, though none is named
+    for name in ("sim:tiny", "sim:table", "export:tiny"):
+        assert f"{name} - " in shown
 
 
 def test_tiers_keep_their_order():

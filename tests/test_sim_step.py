@@ -22,7 +22,7 @@ from flow.steps import sim
 from flow.steps.export import run_export
 from flow.steps.sim_table import LANE_CYCLES, is_exact, print_table
 from flow.tool import ToolError
-from golden.npz import load_npz
+from golden.npz import load_npz, write_npz
 from golden.spec import SpecError
 from rtl.config import load_design
 from rtl.cycles import CycleCount
@@ -71,6 +71,41 @@ def test_a_stage_is_repeated_when_its_sources_change(tmp_path, monkeypatch):
     for sources, count in (("a", 1), ("a", 1), ("b", 2), ("b", 2)):
         monkeypatch.setattr(sim, "_sources_sha256", lambda sources=sources: sources)
         assert sim.run_sim("tiny", tmp_path)["accuracy__x"] == count
+
+
+@pytest.mark.eda
+def test_a_stage_is_repeated_when_the_users_own_data_change(tmp_path, monkeypatch):
+    run = {"count": 0}
+
+    def golden(run_, work):
+        run["count"] += 1
+        return {"accuracy__x": run["count"]}
+
+    monkeypatch.setattr(sim, "_golden", golden)
+    monkeypatch.setattr(sim, "STAGES", ("golden",))
+    monkeypatch.setattr(sim, "_check_together", lambda run_, values: None)
+    monkeypatch.setattr(sim, "_sources_sha256", lambda: "as they are")
+    text = (ROOT / "rtl" / "designs" / "tiny.yaml").read_text()
+    text = text.replace("  name: ItalyPowerDemand\n  fold_steps: 2", "  name: npz\n  path: own.npz")
+    (tmp_path / "own.yaml").write_text(text)
+    shutil.copyfile(ROOT / "golden" / "trained" / "tiny.npz", tmp_path / "tiny.npz")
+    split = {"x": np.zeros((3, 2, 2)), "lengths": np.array([3, 2]), "labels": np.array([0, 1])}
+    data = {f"{key}_{part}": array for key, array in split.items() for part in ("train", "test")}
+    for value, count in ((0.0, 1), (0.0, 1), (0.5, 2), (0.5, 2)):
+        write_npz(tmp_path / "own.npz", {**data, "x_test": split["x"] + value})
+        metrics = sim.run_sim(tmp_path / "own.yaml", tmp_path / "build")
+        assert metrics["accuracy__x"] == count
+        assert set(metrics.inputs) == {"own.yaml", "tiny.npz", "own.npz"}
+
+
+def test_the_versions_of_the_packages_are_among_what_a_stage_is_made_from(tmp_path, monkeypatch):
+    def changed_lock():
+        (tmp_path / "requirements.lock").write_text("aeon==9.9\n")
+        monkeypatch.setattr(sim, "ROOT", tmp_path)
+        return sim._sources_sha256()
+
+    monkeypatch.setattr(sim, "SOURCES", tuple(name for name in sim.SOURCES if "*" not in name))
+    assert sim._sources_sha256() != changed_lock()
 
 
 @pytest.mark.parametrize("missing, package", [("verilator", "verilator"), ("vvp", "iverilog"), ("gcc", "gcc")])
@@ -156,7 +191,7 @@ LARGE_ROWS = (
 @pytest.mark.parametrize("name", ["vowels_deep", "a_name_that_is_much_longer_than_those_that_come_with_it"])
 def test_the_tables_fit_80_columns_and_cut_nothing(columns, terminal, name):
     large = example_metrics(design__name=name, **LARGE)
-    text = printed(example_metrics(), large, failed="motions", columns=columns, terminal=terminal)
+    text = printed(example_metrics(design__name="tiny"), large, failed="motions", columns=columns, terminal=terminal)
     assert "…" not in text
     assert max(len(line.rstrip()) for line in text.splitlines()) <= (max(columns, 80) if terminal else 100)
     rows = [re.split(" {2,}", line.strip())[1:] for line in text.splitlines() if line.strip()]

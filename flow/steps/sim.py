@@ -1,4 +1,4 @@
-"""`doit sim`: is a design right? Golden, the PyRTL block and the exported Verilog, bit for bit on real data.
+"""`./stillwater sim`: is a design right? Golden, the PyRTL block and the exported Verilog, bit for bit on real data.
 
 The stages lie in build/<design>-sim/<stage>/, each whole or not there: a run that was stopped goes on with the stage
 it was in, and a stage whose design, weights, sources and tools have not changed is not repeated. metrics.json is
@@ -43,7 +43,8 @@ __all__ = ["print_table", "run_sim"]
 
 STAGES = ("golden", "export", "pyrtl", "verilator", "icarus")
 SIM_TOOLS = ("gcc", *TOOLS["verilator"], *TOOLS["icarus"])
-SOURCES = ("golden/*.py", "rtl/*.py", "rtl/verilog/*", "flow/simulate/*", "flow/steps/*.py")
+SOURCES = ("golden/*.py", "rtl/*.py", "rtl/verilog/*", "flow/simulate/*", "flow/steps/*.py",
+           "requirements.lock")
 STALL_SEEDS = (11, 12, 13)
 N_STALLED_SEQUENCES = 24
 ICARUS_EXTRA_SEQUENCES, N_ICARUS_STEPS = 2, 8  # Icarus is slow: one sequence a stream and two more, shortened
@@ -92,12 +93,7 @@ def run_sim(design_reference: str | Path, build: Path) -> Metrics:
     design_reference: a shipped design's name or the path of a .yaml. Raises SpecError for bad input or a missing
     tool before any long step, MismatchError or SimulationError where hardware and golden differ.
     """
-    design = load_design(design_reference)
-    for command in SIM_TOOLS:
-        find_tool(command)
-    weights = load_weights(design.weights_path, design.model, design.quant)
-    dataset = load_dataset(design.data)
-    check_fits_model(dataset, design.model, design.name)
+    design, weights, dataset = check_inputs(design_reference)
     run = SimRun(design, weights, dataset, build / f"{design.name}-sim", build / "simulators")
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / "metrics.json").unlink(missing_ok=True)
@@ -117,6 +113,17 @@ def run_sim(design_reference: str | Path, build: Path) -> Metrics:
     )
     write_metrics(run.folder / "metrics.json", metrics)
     return metrics
+
+
+def check_inputs(design_reference: str | Path) -> tuple[DesignConfig, Weights, Dataset]:
+    """Everything that can be wrong before a simulation starts: design, tools, weights and data; SpecError if so."""
+    design = load_design(design_reference)
+    for command in SIM_TOOLS:
+        find_tool(command)
+    weights = load_weights(design.weights_path, design.model, design.quant, design.reference)
+    dataset = load_dataset(design.data, f"{design.file_name}: data")
+    check_fits_model(dataset, design.model, design.file_name)
+    return design, weights, dataset
 
 
 def _run_stage(run: SimRun, stage: str, inputs: list[Path]) -> Metrics:
