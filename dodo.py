@@ -56,8 +56,9 @@ def task_export():
 
 def task_train():
     yield tasks.group("train", "Run a network", "Train and quantise again what golden/trained/ ships")
-    for design in tasks.one_a_weights_file(DESIGNS):
-        yield tasks.entry(tasks.train, design, name=design.name)
+    designs = tasks.one_a_weights_file(DESIGNS)
+    for design in designs:
+        yield tasks.entry(tasks.train, design, designs, name=design.name)
 
 
 def task_doctor():

@@ -142,9 +142,13 @@ def export(design: DesignFile) -> None:
     run_export(design.reference, BUILD)
 
 
-def train(design: DesignFile) -> None:
-    from golden.train import train_design
+def train(design: DesignFile, designs: list[DesignFile]) -> None:
+    """One design of several; before the first, the inputs of all are checked."""
+    from golden.train import load_training_data, train_design
     from rtl.config import load_design
+    if design == designs[0]:
+        for each in designs:
+            load_training_data(load_design(each.reference))
     train_design(load_design(design.reference))
 
 

@@ -27,7 +27,8 @@ from golden.quantize import quantize_ptq
 from golden.spec import ModelSpec, QuantSpec
 from golden.weights import Weights, save_weights
 
-__all__ = ["TrainResult", "TrainSpec", "TrainableDesign", "train_design", "train_float", "train_weights"]
+__all__ = ["TrainResult", "TrainSpec", "TrainableDesign", "load_training_data", "train_design", "train_float",
+           "train_weights"]
 
 
 class TrainableDesign(Protocol):
@@ -54,8 +55,7 @@ class TrainResult:
 
 def train_design(design: TrainableDesign) -> TrainResult:
     """Trains a design, writes its weights file, prints accuracies; SpecError where data and model differ."""
-    dataset = load_dataset(design.data, f"{design.name}.yaml: data")
-    check_fits_model(dataset, design.model, f"{design.name}.yaml")
+    dataset = load_training_data(design)
     result = train_weights(design.model, design.quant, dataset, design.train, design.name)
     save_weights(design.weights_path, result.weights)
     print(f"{design.name}: float      {result.float_accuracy}")
@@ -64,6 +64,13 @@ def train_design(design: TrainableDesign) -> TrainResult:
         print(f"{design.name}: fine-tuned {result.int_accuracy}")
     print(f"{design.name}: {result.duration_s:.1f} s, written to {design.weights_path.name}")
     return result
+
+
+def load_training_data(design: TrainableDesign) -> Dataset:
+    """The data set of a design; SpecError where it is not there, damaged, or not for this network."""
+    dataset = load_dataset(design.data, f"{design.name}.yaml: data")
+    check_fits_model(dataset, design.model, f"{design.name}.yaml")
+    return dataset
 
 
 def train_weights(

@@ -10,7 +10,7 @@ import pytest
 from doit.exceptions import InvalidDodoFile
 
 from flow import tasks
-from flow.parameters import DESIGNS, OF_TASK, check_command_line, parse_designs, parse_tiers
+from flow.parameters import DESIGNS, OF_TASK, DesignFile, check_command_line, parse_designs, parse_tiers
 from flow.tasks import explained, one_a_weights_file, sources_of
 from golden.spec import SpecError
 
@@ -125,6 +125,18 @@ def test_a_bad_design_stops_all_before_the_first_long_step(tmp_path, broken, mes
     [line] = [line for line in done.stdout.splitlines() if "failed" in line]
     assert line.startswith("check:last failed: ") and message.format(folder=tmp_path) in line
     assert "sim:" not in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_bad_design_stops_training_before_the_first_one(tmp_path):
+    text = (DESIGNS / "tiny.yaml").read_text().replace("epochs: 200", "epochs: 1")
+    (tmp_path / "first.yaml").write_text(text.replace("tiny.npz", "first.npz"))
+    (tmp_path / "last.yaml").write_text(text.replace("input_size: 2", "input_size: 3"))
+    first, last = (DesignFile(name, tmp_path / f"{name}.yaml") for name in ("first", "last"))
+    with pytest.raises(SpecError, match=r"2 channels, not 3 \(last.yaml: model.input_size\)"):
+        tasks.train(first, [first, last])
+    assert not (tmp_path / "first.npz").exists()
+    tasks.train(first, [first])
+    assert (tmp_path / "first.npz").is_file()
 
 
 def test_clean_removes_results_exports_and_simulators(tmp_path, monkeypatch):
