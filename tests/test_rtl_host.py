@@ -134,7 +134,7 @@ def test_y_every_step_changed_in_the_middle_of_a_step(benches, delay):
             bench.tick()
         bench.run(delay)
         bench.access(amap.CTRL, after)
-        bench.run(DONE_CYCLES // 2)
+        bench.run(DONE_CYCLES)
         wanted = golden(bench, x).y[:, 0].tolist()
         assert all(keep == 1 for _, keep in bench.y)
         assert all(vector in wanted for vector in bench.vectors)
