@@ -29,6 +29,7 @@ class Parameter:
 
 
 DESIGN = Parameter("design", "all", "shipped names with commas between them, or the path of a .yaml")
+WORDS = Parameter("words", "as the designs", "512x8, 512x16, 512x32, 512x64, with commas between them")
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
 
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
@@ -36,6 +37,8 @@ OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "asic": (DESIGN,),
     "export": (DESIGN,),
     "train": (DESIGN,),
+    "pdk": (),
+    "sram": (WORDS, DESIGN),
     "bench": (),
     "test": (TIER,),
     "doctor": (),
@@ -108,6 +111,18 @@ def parse_designs(value: str, folder: Path = DESIGNS, cwd: Path | None = None) -
             raise InvalidDodoFile(f"two designs cannot both be called {design.name}: {designs[design.name].path} and "
                                   f"{design.path}; rename one")
     return list(designs.values())
+
+
+def parse_words(value: str) -> tuple[str, ...]:
+    """The SRAM shapes that `words=value` asks for, each once; none when it was not given."""
+    if value == WORDS.default:
+        return ()
+    allowed = tuple(WORDS.allowed.split(", ")[:-1])
+    for word in value.split(","):
+        if word not in allowed:
+            raise InvalidDodoFile(f"words must be one or more of {', '.join(allowed)}, not {word!r}"
+                                  f"{nearest(word, allowed)}")
+    return tuple(dict.fromkeys(value.split(",")))
 
 
 def parse_tiers(value: str) -> tuple[str, ...]:
