@@ -149,7 +149,10 @@ def join_verilog(paths: Iterable[Path]) -> str:
 
 
 def join_gds(paths: Iterable[Path]) -> bytes:
-    """One GDS with the cells of all files, without the time of writing; a cell that is in several comes from its own."""
+    """One GDS with the cells of all files, without the time of writing.
+
+    A cell that is in several files is taken from its own.
+    """
     layout, overwrite = kdb.Layout(), kdb.LoadLayoutOptions()
     overwrite.cell_conflict_resolution = kdb.LoadLayoutOptions.CellConflictResolution.OverwriteCell
     for path in sorted(paths, key=lambda path: "macro_sparecell" not in path.name):   # the one that holds others

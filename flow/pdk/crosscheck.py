@@ -1,4 +1,4 @@
-"""Are the views of the standard cells of one mind? Every cell in LEF, GDS, CDL, SPICE and Verilog, with the same pins."""
+"""Are the views of the standard cells of one mind? Every cell in LEF, GDS, CDL, SPICE, Verilog, with the same pins."""
 
 import re
 from collections.abc import Mapping

@@ -5,7 +5,8 @@ import re
 _COMMENTS = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _NESTED = r"\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)"
 _MODULE = re.compile(rf"\bmodule\s+(\w+)\s*(?:#\s*{_NESTED}\s*)?{_NESTED}\s*;(.*?)\bendmodule\b", re.DOTALL)
-_DIRECTION = re.compile(r"\b(input|output|inout)\b\s*(?:wire|reg)?\s*(?:\[([^\]]*)\])?\s*((?:(?!(?:input|output|inout)\b)\w+\s*,?\s*)+)")
+_NAMES = r"((?:(?!(?:input|output|inout)\b)\w+\s*,?\s*)+)"
+_DIRECTION = re.compile(rf"\b(input|output|inout)\b\s*(?:wire|reg)?\s*(?:\[([^\]]*)\])?\s*{_NAMES}")
 
 
 def parse_verilog_pins(text: str) -> dict[str, dict[str, str]]:

@@ -44,8 +44,8 @@ class Pdk:
             raise SpecError(f"corner must be one of {', '.join(self.config.corners)}, not {corner!r}")
         path = self.root / self.config.corners[corner].liberty
         if not path.is_file():
-            raise SpecError(f"no Liberty file for corner {corner} in the {self.source} tree ({path}); the embedded tree "
-                            "gets it from the characterisation, which is not there yet; a ciel tree has the official one")
+            raise SpecError(f"no Liberty file for corner {corner} in the {self.source} tree ({path}); the embedded "
+                            "tree gets it from the characterisation, which is not there yet; a ciel tree has one")
         return path
 
     def missing_liberty(self) -> list[str]:
@@ -54,10 +54,12 @@ class Pdk:
 
     def _path(self, paths: Mapping[str, str], name: str, kind: str) -> Path:
         if name not in paths:
-            raise SpecError(f"{kind} must be one of {', '.join(paths)}, not {name!r} (pdk_configs/{self.config.name}.yaml)")
+            where = f"pdk_configs/{self.config.name}.yaml"
+            raise SpecError(f"{kind} must be one of {', '.join(paths)}, not {name!r} ({where})")
         path = self.root / paths[name]
         if not path.exists():
-            raise SpecError(f"the {self.source} tree of {self.config.name} lacks its {name} ({path}); {remedy(self.source)}")
+            raise SpecError(f"the {self.source} tree of {self.config.name} lacks its {name} ({path}); "
+                            f"{remedy(self.source)}")
         return path
 
 
@@ -82,8 +84,8 @@ def load_pdk(config: PdkConfig, build: Path = BUILD, env: Mapping[str, str] = os
     if found is None:
         root = embedded_root(config, build)
         if not (root.parent / MANIFEST).is_file():
-            raise SpecError(f"no {config.name} tree: neither PDK_ROOT nor ~/.ciel has one, and the embedded one has not "
-                            "been assembled; run: ./stillwater pdk")
+            raise SpecError(f"no {config.name} tree: neither PDK_ROOT nor ~/.ciel has one, and the embedded one has "
+                            "not been assembled; run: ./stillwater pdk")
         found = Pdk(config, root, "embedded", ", ".join(f"{p.name} {p.version}" for p in config.packages))
     for name in config.views:
         found.view(name)
@@ -105,8 +107,8 @@ def find_ciel(config: PdkConfig, env: Mapping[str, str] = os.environ) -> Pdk | N
     version = ciel_version(root)
     if version not in config.ciel_versions:
         raise SpecError(f"the {config.name} tree in {place} must be revision {' or '.join(config.ciel_versions)} of "
-                        f"open_pdks, not {version or 'unknown'}; unset PDK_ROOT (or rename ~/.ciel) to use the embedded "
-                        f"tree, or run: ciel enable --pdk-family {config.name} {config.ciel_versions[0]}")
+                        f"open_pdks, not {version or 'unknown'}; unset PDK_ROOT (or rename ~/.ciel) to use the "
+                        f"embedded tree, or run: ciel enable --pdk-family {config.name} {config.ciel_versions[0]}")
     return Pdk(config, root, "ciel", version)
 
 

@@ -86,7 +86,8 @@ def compare_graphs(layout: Graph, reference: Graph) -> LvsResult:
 def _compare_ports(layout: Graph, reference: Graph) -> list[str]:
     ours, theirs = (Counter(filter(None, graph.names)) for graph in (layout, reference))
     found = [f"port {name} is in the schematic and not in the layout" for name in sorted(theirs - ours)]
-    return found + [f"port {name} is {ours[name]} separate nets in the layout" for name in sorted(ours) if ours[name] > 1]
+    several = [name for name in sorted(ours) if ours[name] > 1]
+    return found + [f"port {name} is {ours[name]} separate nets in the layout" for name in several]
 
 
 def _compare_kinds(layout: Graph, reference: Graph) -> list[str]:

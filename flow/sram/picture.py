@@ -26,7 +26,8 @@ def draw_picture(gds: Path, png: Path, pdk: PdkConfig) -> None:
     view.clear_layers()
     for name, colour in COLOURS.items():
         properties = lay.LayerProperties()
-        properties.source = "{}/{}@1".format(*pdk.drawing(name))
+        levels = " #0..1" if name == "outline" else ""       # the macro's own, not those of its parts
+        properties.source = "{}/{}@1".format(*pdk.drawing(name)) + levels
         properties.fill_color = properties.frame_color = colour
         properties.dither_pattern = FRAME_ONLY if name == "outline" else SOLID
         properties.width = 2 if name == "outline" else 0
@@ -34,4 +35,5 @@ def draw_picture(gds: Path, png: Path, pdk: PdkConfig) -> None:
     cell = view.active_cellview().cell
     box = cell.dbbox_per_layer(view.active_cellview().layout().layer(*pdk.drawing("outline")))
     view.zoom_box(box.enlarged(MARGIN_UM, MARGIN_UM))
-    view.save_image(str(png), round(HEIGHT_PX * (box.width() + 2 * MARGIN_UM) / (box.height() + 2 * MARGIN_UM)), HEIGHT_PX)
+    aspect = (box.width() + 2 * MARGIN_UM) / (box.height() + 2 * MARGIN_UM)
+    view.save_image(str(png), round(HEIGHT_PX * aspect), HEIGHT_PX)

@@ -24,9 +24,10 @@ def check_views(spec: SramSpec, pdk: PdkConfig, folder: Path) -> None:
     lef = parse_lef((folder / f"{spec.name}.lef").read_text(), f"{spec.name}.lef").get(spec.name, LefMacro())
     layout = kdb.Layout()
     layout.read(str(folder / f"{spec.name}.gds"))
+    subcircuits = parse_subcircuit_pins((folder / f"{spec.name}.cdl").read_text())
     found = [
         *compare_lef(spec, lef),
-        *compare_names(spec, parse_subcircuit_pins((folder / f"{spec.name}.cdl").read_text()).get(spec.name, ()), "CDL"),
+        *compare_names(spec, subcircuits.get(spec.name, ()), "CDL"),
         *compare_model(spec, (folder / f"{spec.name}.v").read_text()),
         *compare_binding((folder / f"{SEAM}.v").read_text(), RTL_MODEL.read_text()),
         *compare_layout(spec, pdk, lef, layout),

@@ -52,10 +52,11 @@ def print_pdk(pdk: Pdk, build: Path) -> None:
     missing = set(pdk.missing_liberty())
     for name, corner in config.corners.items():
         state = "no Liberty yet: not characterised" if name in missing else "Liberty there"
-        console.print(f"  corner {name:14} {corner.process} {corner.temperature_c:g} C {corner.voltage_v:.2f} V  {state}")
+        conditions = f"{corner.temperature_c:g} C {corner.voltage_v:.2f} V"
+        console.print(f"  corner {name}: {corner.process} {conditions}, {state}")
     console.print("  cells that no step places:")
     for rule in config.do_not_use:
-        console.print(f"    {rule.cells:13} {rule.reason}", soft_wrap=True)
+        console.print(f"    {rule.cells:15} {rule.reason}", soft_wrap=True)
 
 
 def _print_manifest(console: Console, path: Path, config: PdkConfig) -> None:

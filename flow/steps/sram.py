@@ -56,7 +56,8 @@ def print_sram(spec: SramSpec, metrics: dict[str, Metrics], build: Path) -> None
     """A few lines a macro: what it is, what the gates found, where it is."""
     macro, drc, lvs = (metrics[stage] for stage in STAGES)
     width, height, area = (macro[f"sram__{key}"] for key in ("width_um", "height_um", "area_um2"))
-    print(f"{spec.name}: {width:.2f} x {height:.2f} um, {area:,.0f} um2, {macro['sram__area_um2__per_bit']:.2f} um2/bit")
+    per_bit = macro["sram__area_um2__per_bit"]
+    print(f"{spec.name}: {width:.2f} x {height:.2f} um, {area:,.0f} um2, {per_bit:.2f} um2/bit")
     print(f"  design rules  {drc['klayout__drc_error__count']} markers (official deck: feol, beol, offgrid)")
     print(f"  LVS           {lvs['design__lvs__device__count']:,} transistors, {lvs['design__lvs__net__count']:,} nets,"
           f" {lvs['design__lvs_error__count']} differences")
