@@ -29,7 +29,7 @@ class Generated:
 
 
 def generate(spec: SramSpec) -> Generated:
-    """Runs the generator (about 5 s). The same spec gives the same layout and circuit in every process."""
+    """Runs the generator (about 5 s). It gives the same shapes and circuit each time, in an order that changes."""
     os.environ.setdefault("MPLBACKEND", "Agg")            # the generator imports pyplot, and must not look for a screen
     from c4m.pdk import sky130
     from pdkmaster.design import library

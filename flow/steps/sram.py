@@ -12,8 +12,6 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-import klayout.db as kdb
-
 from flow.metrics import Metrics, Value
 from flow.pdk.drc import check_drc, run_drc
 from flow.pdk.tree import Pdk
@@ -21,6 +19,7 @@ from flow.sram import verilog
 from flow.sram.cdl import build_cdl
 from flow.sram.extract import extract_netlist
 from flow.sram.flexmem import LICENCE, LICENCE_NOTE, generate
+from flow.sram.gds import load_macro, write_gds
 from flow.sram.lef import build_lef
 from flow.sram.lvs import LvsResult, build_graph, compare_graphs, read_reference
 from flow.sram.picture import draw_picture
@@ -93,26 +92,6 @@ def make_views(spec: SramSpec, pdk: Pdk, work: Work) -> dict[str, Value]:
         "sram__strap__count": sum(macro.pins[net]["met4"].count() for net in ("vdd", "vss")),
         "sram__pin__count": len(macro.pins), "sram__gds__sha256": file_sha256(gds),
     }
-
-
-def write_gds(layout: kdb.Layout, cell: kdb.Cell, path: Path) -> None:
-    """One cell and what is below it, without the time of writing: the same layout gives the same bytes."""
-    options = kdb.SaveLayoutOptions()
-    options.format = "GDS2"
-    options.gds2_write_timestamps = False
-    options.clear_cells()
-    options.add_cell(cell.cell_index())
-    layout.write(str(path), options)
-
-
-def load_macro(gds: Path, spec: SramSpec) -> tuple[kdb.Layout, kdb.Cell]:
-    """The layout in a GDS file and the macro's cell in it."""
-    layout = kdb.Layout()
-    layout.read(str(gds))
-    cell = layout.cell(spec.name)
-    if cell is None:
-        raise SpecError(f"cell {spec.name} must be in {gds}")
-    return layout, cell
 
 
 def check_rules(spec: SramSpec, pdk: Pdk, work: Work) -> dict[str, Value]:
