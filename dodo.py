@@ -44,6 +44,12 @@ def task_export():
         yield tasks.entry(tasks.export, design, name=design.name)
 
 
+def task_train():
+    yield tasks.group("train", "Run a network", "Train and quantise again what golden/trained/ ships")
+    for design in tasks.one_a_weights_file(DESIGNS):
+        yield tasks.entry(tasks.train, design, name=design.name)
+
+
 def task_pdk():
     """SkyWater 130: the kit's files, found or assembled"""
     return tasks.entry(tasks.pdk, group="Make silicon of it", clean=[tasks.remove_pdk])
@@ -53,12 +59,6 @@ def task_sram():
     """SRAM macros: layout, views, design rules, LVS"""
     return tasks.entry(tasks.sram, WORDS, DESIGNS, group="Make silicon of it",
                        clean=[tasks.remove_srams])
-
-
-def task_train():
-    yield tasks.group("train", "Run a network", "Train and quantise again what golden/trained/ ships")
-    for design in tasks.one_a_weights_file(DESIGNS):
-        yield tasks.entry(tasks.train, design, name=design.name)
 
 
 def task_doctor():

@@ -17,6 +17,7 @@ from doit.exceptions import InvalidDodoFile
 ROOT = Path(__file__).resolve().parent.parent
 DESIGNS = ROOT / "rtl" / "designs"
 TIERS = ("fast", "eda", "nightly")
+SRAM_SHAPES = ("512x8", "512x16", "512x32", "512x64")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Parameter:
 
 
 DESIGN = Parameter("design", "all", "shipped names with commas between them, or the path of a .yaml")
-WORDS = Parameter("words", "as the designs", "512x8, 512x16, 512x32, 512x64, with commas between them")
+WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, with commas between them; auto: as the designs")
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
 
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
@@ -117,11 +118,10 @@ def parse_words(value: str) -> tuple[str, ...]:
     """The SRAM shapes that `words=value` asks for, each once; none when it was not given."""
     if value == WORDS.default:
         return ()
-    allowed = tuple(WORDS.allowed.split(", ")[:-1])
     for word in value.split(","):
-        if word not in allowed:
-            raise InvalidDodoFile(f"words must be one or more of {', '.join(allowed)}, not {word!r}"
-                                  f"{nearest(word, allowed)}")
+        if word not in SRAM_SHAPES:
+            raise InvalidDodoFile(f"words must be auto or one or more of {', '.join(SRAM_SHAPES)}, not {word!r}"
+                                  f"{nearest(word, SRAM_SHAPES)}")
     return tuple(dict.fromkeys(value.split(",")))
 
 

@@ -8,7 +8,7 @@ import pytest
 from doit.exceptions import InvalidDodoFile
 
 from flow.metrics import load_metrics
-from flow.parameters import parse_designs, parse_words
+from flow.parameters import SRAM_SHAPES, parse_designs, parse_words
 from flow.pdk.config import load_pdk_config
 from flow.pdk.lef import parse_lef
 from flow.pdk.netlist_pins import parse_verilog_pins
@@ -45,8 +45,9 @@ def test_pins_are_those_of_the_generator():
 
 
 def test_words_of_the_command_line():
+    assert all(SramSpec.parse(shape).shape == shape for shape in SRAM_SHAPES)
     assert parse_words("512x8,512x64,512x8") == ("512x8", "512x64")
-    assert parse_words("as the designs") == ()
+    assert parse_words("auto") == ()
     with pytest.raises(InvalidDodoFile, match="not '512x33'; did you mean 512x32?"):
         parse_words("512x33")
 

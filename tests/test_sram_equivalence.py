@@ -78,7 +78,8 @@ def simulate(spec, operations, folder, simulator, model):
     for en, mask, address, data in operations:
         word = ((en << spec.n_bytes | mask) << spec.address_bits | address) << spec.word_bits | data
         words.append(f"{word:0{(total + 3) // 4}x}")
-    files = {"operations.hex": "".join(f"{word}\n" for word in words), "macro.v": model, "binding.v": build_binding(spec),
+    files = {"operations.hex": "".join(f"{word}\n" for word in words),
+             "macro.v": model, "binding.v": build_binding(spec),
              "contract.sv": RTL_MODEL.read_text().replace("module stillwater_sram", "module contract_sram"),
              "bench.sv": BENCH.format(total=total, n=len(operations), n_bytes=spec.n_bytes, bits=spec.word_bits)}
     for name, text in files.items():
