@@ -18,6 +18,7 @@ DOIT_CONFIG = {
 
 parameters.check_command_line()
 DESIGNS = parameters.parse_designs(get_var("design", parameters.DESIGN.default))
+WORDS = parameters.parse_words(get_var("words", parameters.WORDS.default))
 TIERS = parameters.parse_tiers(get_var("tier", parameters.TIER.default))
 
 
@@ -59,6 +60,17 @@ def task_train():
     designs = tasks.one_a_weights_file(DESIGNS)
     for design in designs:
         yield tasks.entry(tasks.train, design, designs, name=design.name)
+
+
+def task_pdk():
+    """SkyWater 130: the kit's files, found or assembled"""
+    return tasks.entry(tasks.pdk, group="Make silicon of it", clean=[tasks.remove_pdk])
+
+
+def task_sram():
+    """SRAM macros: layout, views, design rules, LVS"""
+    return tasks.entry(tasks.sram, WORDS, DESIGNS, group="Make silicon of it",
+                       clean=[tasks.remove_srams])
 
 
 def task_doctor():

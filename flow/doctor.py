@@ -3,7 +3,6 @@
 `examine` finds out and returns plain findings; `print_report` shows them and fails when something required is absent.
 """
 
-import os
 import shutil
 import sys
 import tomllib
@@ -26,6 +25,7 @@ State = Literal["ok", "missing", "wrong", "optional"]
 MARKS = {"ok": "[green]ok[/]", "missing": "[bold red]missing[/]", "wrong": "[bold red]wrong[/]",
          "optional": "[dim]-[/]"}
 OPTIONAL = "Optional: later steps, comparisons"
+KIT = "Kit"
 DATASETS = "Data sets, in aeon's wheel: training + test sequences, the longest in steps"
 REINSTALL = "rm -r .venv && ./stillwater doctor"
 
@@ -47,7 +47,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine() -> list[Finding]:
     """Looks for everything; takes some seconds because the data sets are really read."""
-    return [find_python(), *find_packages(ROOT), *find_tools(), *find_optional_parts(), *find_datasets()]
+    return [find_python(), *find_packages(ROOT), *find_tools(), *find_kit(), *find_optional_parts(), *find_datasets()]
 
 
 def find_python() -> Finding:
@@ -109,11 +109,25 @@ def find_optional_parts() -> list[Finding]:
         except metadata.PackageNotFoundError:
             findings.append(Finding(section=OPTIONAL, name=name, state="optional", purpose=purpose,
                                     remedy=f"PyPI: {name}"))
-    kit = os.environ.get("PDK_ROOT", "")
-    there = bool(kit) and Path(kit).is_dir()
-    findings.append(Finding(section=OPTIONAL, name="PDK_ROOT", state="ok" if there else "optional",
-                            version="set" if there else "", purpose="a full SkyWater 130 kit",
-                            remedy="" if there else "made by ciel"))
+    return findings
+
+
+def find_kit() -> list[Finding]:
+    """The SkyWater 130 kit: which tree would be used, and the generator of SRAM macros."""
+    from flow.pdk.config import load_pdk_config
+    from flow.pdk.tree import find_ciel
+    config = load_pdk_config()
+    try:
+        tree = find_ciel(config)
+    except SpecError as error:
+        return [Finding(section=KIT, name=config.name, state="wrong", remedy=str(error))]
+    source, purpose = (("ciel", f"revision {tree.version[:12]}") if tree else
+                       ("embedded", "from PyPI packages; no Liberty yet"))
+    findings = [Finding(section=KIT, name=config.name, state="ok", version=source, purpose=purpose)]
+    for package in ("c4m-flexmem", "pdkmaster"):
+        found = check_package(package, locked_versions(ROOT).get(package, ""))
+        findings.append(msgspec.structs.replace(found, section=KIT, purpose="SRAM macros (licence of its own)"
+                                                if package == "c4m-flexmem" else "what it draws with"))
     return findings
 
 

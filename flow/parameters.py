@@ -16,6 +16,7 @@ from doit.exceptions import InvalidDodoFile
 ROOT = Path(__file__).resolve().parent.parent
 DESIGNS = ROOT / "rtl" / "designs"
 TIERS = ("fast", "eda", "nightly")
+SRAM_SHAPES = ("512x8", "512x16", "512x32", "512x64")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Parameter:
 
 
 DESIGN = Parameter("design", "all", "shipped names with commas between them, or the path of a .yaml")
+WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, with commas between them; auto: as the designs")
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
 
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
@@ -35,6 +37,8 @@ OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "asic": (DESIGN,),
     "export": (DESIGN,),
     "train": (DESIGN,),
+    "pdk": (),
+    "sram": (WORDS, DESIGN),
     "bench": (),
     "test": (TIER,),
     "doctor": (),
@@ -127,6 +131,17 @@ def explain_unknown_task(word: str) -> str:
     if DESIGN in OF_TASK.get(task, ()) and part:
         return f"{task} has no part {part!r} with these parameters; for one design: ./stillwater {task} design={part}"
     return f"there is no task {word!r}{nearest(word, OF_TASK)} (./stillwater list)"
+
+
+def parse_words(value: str) -> tuple[str, ...]:
+    """The SRAM shapes that `words=value` asks for, each once; none when it was not given."""
+    if value == WORDS.default:
+        return ()
+    for word in value.split(","):
+        if word not in SRAM_SHAPES:
+            raise InvalidDodoFile(f"words must be auto or one or more of {', '.join(SRAM_SHAPES)}, not {word!r}"
+                                  f"{nearest(word, SRAM_SHAPES)}")
+    return tuple(dict.fromkeys(value.split(",")))
 
 
 def parse_tiers(value: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from flow.metrics import Metrics, Value, check_values, write_metrics
+from flow.metrics import Metrics, Value, check_values, load_metrics, write_metrics
 from flow.tool import find_tool, run_tool, tool_version
 from golden.spec import SpecError
 
@@ -89,6 +89,23 @@ def run_step(step: Step, result: Path, config: Any, inputs: Sequence[Path] = ())
                           tools={command: tool_version(command) for command in step.tools}, values=values)
         write_metrics(folder / "metrics.json", metrics)
     return metrics
+
+
+def run_step_once(step: Step, result: Path, config: Any, inputs: Sequence[Path] = ()) -> Metrics:
+    """The metrics of an earlier run, if configuration, inputs and tools are the same; else those of a run now."""
+    return finished_step(step, result, config, inputs) or run_step(step, result, config, inputs)
+
+
+def finished_step(step: Step, result: Path, config: Any, inputs: Sequence[Path] = ()) -> Metrics | None:
+    """The metrics in `result`, or None unless they were made from this configuration, these inputs and these tools."""
+    try:
+        metrics = load_metrics(result / "metrics.json")
+        same_config = msgspec.json.decode((result / "config.json").read_bytes()) == msgspec.to_builtins(config)
+        same_inputs = metrics.inputs == {input_name(path): file_sha256(path) for path in inputs}
+    except (SpecError, OSError, msgspec.DecodeError):
+        return None
+    same_tools = metrics.tools == {command: tool_version(command) for command in step.tools}
+    return metrics if same_config and same_inputs and same_tools else None
 
 
 def file_sha256(path: Path) -> str:

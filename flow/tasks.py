@@ -152,6 +152,37 @@ def train(design: DesignFile, designs: list[DesignFile]) -> None:
     train_design(load_design(design.reference))
 
 
+def pdk() -> None:
+    from flow.steps.pdk import print_pdk, run_pdk
+    print_pdk(run_pdk(BUILD), BUILD)
+
+
+def remove_pdk() -> None:
+    rmtree(BUILD / "pdk", ignore_errors=True)
+
+
+def sram(words: tuple[str, ...], designs: list[DesignFile]) -> None:
+    """The macros of these shapes; without any, of those that the designs' memories are made of."""
+    from flow.steps.pdk import run_pdk
+    from flow.steps.sram import print_licence, print_sram, run_sram, specs_of
+    shapes = words or shapes_of(designs)
+    kit = run_pdk(BUILD)
+    for spec in specs_of(shapes):
+        print_sram(spec, run_sram(spec, kit, BUILD), BUILD)
+    print_licence() if shapes else print("these designs have no SRAM macro")
+
+
+def shapes_of(designs: Iterable[DesignFile]) -> list[str]:
+    """Words x bits of the designs' flexmem memories, each once."""
+    from rtl.config import load_design
+    memories = (load_design(design.reference).datapath for design in designs)
+    return list(dict.fromkeys(f"{m.bank_words}x{m.word_bits}" for m in memories if m.memory == "flexmem"))
+
+
+def remove_srams() -> None:
+    rmtree(BUILD / "sram", ignore_errors=True)
+
+
 def doctor() -> None:
     from flow.doctor import print_report
     print_report()

@@ -51,7 +51,7 @@ TOOLS = {tool.command: tool for tool in (
     Tool("vvp", "iverilog", "runs what iverilog compiles", ("-V",)),
     Tool("git", "git", "revisions in reports"),
     Tool("sta", "opensta", "timing and power of a layout", ("-version",), required=False),
-    Tool("klayout", "klayout", "layouts, official design rules", ("-v",), required=False),
+    Tool("klayout", "klayout", "official design rule decks", ("-v",)),
     Tool("ngspice", "ngspice", "characterising cells and memories", ("-v",), r"ngspice-(\d+)", required=False),
     Tool("magic", "magic", "extraction of cell layouts", required=False),
     Tool("openroad", None, "place and route through LibreLane", ("-version",), r"(\S*\d\S*)", required=False),

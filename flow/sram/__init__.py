@@ -1,0 +1,1 @@
+"""SRAM macros for the memory seam: generated, strapped, described (LEF, CDL, Verilog) and checked."""
