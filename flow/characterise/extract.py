@@ -10,7 +10,7 @@ import msgspec
 from flow.characterise import capacitance, grid, layout, resistance, technology
 from flow.characterise.kit import LIBRARY, cell_file
 from flow.characterise.layout import CellLayout, load_layout
-from flow.characterise.technology import GATE_TO_CONTACT_UM, SHEET_OHM
+from flow.characterise.technology import CONTACTS_IN_MODEL, GATE_TO_CONTACT_UM, SHEET_OHM
 
 SOURCES = (capacitance, grid, layout, resistance, technology)
 """Modules that decide what is extracted; their text is part of the key of a stored extraction."""
@@ -95,7 +95,8 @@ def build_netlist(cell: CellLayout, name: str, ports: tuple[str, ...]) -> Extrac
     devices = []
     for number, t in enumerate(cell.transistors):
         sheet = SHEET_OHM[t.device[0] + "diff"]
-        spread = [sheet * GATE_TO_CONTACT_UM / t.w if piece in contacted else 0.0 for piece in (t.drain, t.source)]
+        outside = contacted if t.device[0] not in CONTACTS_IN_MODEL else ()
+        spread = [sheet * GATE_TO_CONTACT_UM / t.w if piece in outside else 0.0 for piece in (t.drain, t.source)]
         devices.append(Device(
             t.device, (cell.nets[t.drain], cell.nets[t.gate], cell.nets[t.source]),
             (nodes.of_fragment[t.drain], nodes.of_gate[number], nodes.of_fragment[t.source]),

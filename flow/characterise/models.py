@@ -60,4 +60,4 @@ def value_of(text: str) -> float:
     try:
         return float(bare)
     except ValueError:
-        raise SpecError(f"a parameter of a transistor model must be a number with a mismatch term, not {text}") from None
+        raise SpecError(f"a model parameter must be a number with a mismatch term, not {text}") from None

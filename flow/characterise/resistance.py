@@ -13,7 +13,7 @@ import numpy as np
 
 from flow.characterise.grid import covered, edges_of, grid_lines
 from flow.characterise.layout import CellLayout, Cut
-from flow.characterise.technology import CONTACT_OHM, SHEET_OHM
+from flow.characterise.technology import CONTACT_OHM, CONTACTS_IN_MODEL, IN_MODEL_OHM, SHEET_OHM
 
 FINEST_NM, COARSEST_NM = 20, 100
 SMALLEST_SIEMENS = 2e-6
@@ -150,6 +150,8 @@ def net_network(cell: CellLayout, pieces: list[int]) -> Network:
 
 def cut_ohm(cell: CellLayout, cut: Cut) -> float:
     below = cell.pieces[cut.below]
+    if below.layer == "diff" and below.doping in CONTACTS_IN_MODEL:
+        return IN_MODEL_OHM
     return CONTACT_OHM["mcon" if cut.layer == "mcon" else below.doping + "diff" if below.layer == "diff"
                        else below.layer]
 

@@ -19,6 +19,16 @@ SHEET_OHM = {"poly": 48.2, "li": 12.8, "ndiff": 120.0, "pdiff": 197.0}
 CONTACT_OHM = {"poly": 152.0, "ndiff": 185.0, "pdiff": 585.0, "tap": 185.0, "mcon": 9.3}
 """Ohm a cut: licon on each kind of silicon, mcon."""
 
+CONTACTS_IN_MODEL = frozenset({"p"})
+"""Transistors whose models hold the resistance of their contacts.
+
+The series resistance of the pfet card (rdsw 532 ohm um, 266 a side) covers contacts at minimum pitch (585 ohm each
+0.34 um: 200 to 240 ohm um); that of the nfet card (66, 33 a side) is smaller than its contacts alone (63 to 80) and
+cannot hold them.
+"""
+
+IN_MODEL_OHM = 0.1
+
 GATE_TO_CONTACT_UM = 0.055
 """Diffusion between the edge of a gate and a contact beside it (rule licon.11)."""
 
