@@ -57,14 +57,15 @@ def characterise_combinational(cell: ExtractedCell, function: CellFunction, corn
     levels = [settle(cell, values) for values in states(function.inputs)]
     [leaks] = simulator.run([leakage_job(cell, corner, levels, outputs)])
     charges = {pin: {edge: [] for edge in ("rise", "fall")} for pin in function.inputs}
-    timing, power = [], []
+    quiet = {pin: hidden_power(pin, result, corner)
+             for (pin, _), result in zip(hidden, measured[len(arcs):], strict=True)}
+    timing, power = [], list(quiet.values())
     for arc, result in zip(arcs, measured, strict=False):
         timing.append(timing_arc(cell, arc, result, loads[arc.output], corner))
-        power.append(power_arc(arc, result, loads[arc.output], corner))
+        power.append(power_arc(function, arc, result, loads[arc.output], corner, quiet.get(arc.pin)))
         for edge, found in charges[arc.pin].items():
             found.append(float(quantity(result, f"pin_{edge}").mean()))
     for (pin, _), result in zip(hidden, measured[len(arcs):], strict=True):
-        power.append(hidden_power(pin, result, corner))
         for edge, found in charges[pin].items():
             if not any(arc.pin == pin for arc in arcs):
                 found.append(float(quantity(result, f"pin_{edge}").mean()))
@@ -160,12 +161,23 @@ def timing_arc(cell: ExtractedCell, arc: Arc, result: list, loads: Row, corner: 
     return TimingArc(arc.output, arc.pin, "combinational", arc.sense, tables)
 
 
-def power_arc(arc: Arc, result: list, loads: Row, corner: Corner) -> PowerArc:
-    """Energy from the supply at each edge less half of C V^2 of the load, the mean over states of the others."""
+def power_arc(function: CellFunction, arc: Arc, result: list, loads: Row, corner: Corner,
+              hidden: PowerArc | None) -> PowerArc:
+    """Energy from the supply at each edge less half of C V^2 of the load, the mean over states of the others.
+
+    A timer adds what the input's own group says to what is here: that is taken off. Where several outputs move, each
+    has its share.
+    """
+    n_moving = [sum(evaluate(e, {**side, arc.pin: 0}) != evaluate(e, {**side, arc.pin: 1})
+                    for e in function.outputs.values()) for side in arc.sides]
     tables = {}
-    for edge in ("rise", "fall"):
+    for edge, other in (("rise", "fall"), ("fall", "rise")):
         energy = (quantity(result, f"supply_{edge}") * corner.voltage * PJ).reshape(len(SLEWS_NS), len(arc.sides), -1)
-        tables[f"{edge}_power"] = make_table(loads, energy.mean(axis=1) - 0.5 * np.array(loads) * corner.voltage**2)
+        energy = energy - 0.5 * np.array(loads) * corner.voltage**2
+        if hidden is not None:
+            table = hidden.tables[f"{other if arc.inverting else edge}_power"]
+            energy = energy - np.array(table.values[0])[:, None, None]
+        tables[f"{edge}_power"] = make_table(loads, (energy / np.array(n_moving)[:, None]).mean(axis=1))
     return PowerArc(arc.output, arc.pin, tables)
 
 

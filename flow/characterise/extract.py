@@ -128,6 +128,12 @@ def spice_lines(cell: ExtractedCell, prefix: str, connect: dict[str, str]) -> li
     return lines
 
 
+def bare(cell: ExtractedCell) -> ExtractedCell:
+    """The cell without resistance and capacitance: what a direct current needs."""
+    devices = tuple(msgspec.structs.replace(d, nodes=d.nets, nrd=0.0, nrs=0.0) for d in cell.devices)
+    return msgspec.structs.replace(cell, devices=devices, resistors=(), capacitors=())
+
+
 def model_name(device: str, w_um: float, l_um: float) -> str:
     """The name of the model card of one size.
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 from flow.characterise.corner import Corner
-from flow.characterise.extract import ExtractedCell, spice_lines
+from flow.characterise.extract import ExtractedCell, bare, spice_lines
 from flow.characterise.models import model_cards
 from flow.characterise.ngspice import Job, Waves
 
-OPTIONS = "reltol=1e-4 abstol=1e-18 gmin=1e-18 itl1=1000"
+OPTIONS = "reltol=1e-4 abstol=1e-16 gmin=1e-16 itl1=1000"
 
 
 def leakage_job(cell: ExtractedCell, corner: Corner, levels: list[dict[str, int]],
@@ -19,11 +19,9 @@ def leakage_job(cell: ExtractedCell, corner: Corner, levels: list[dict[str, int]
     for k, state in enumerate(levels):
         connect = {"VGND": "0", "VNB": "0", "VPWR": f"s{k}", "VPB": f"s{k}"}
         connect |= {name: "one" if state[name] else "0" for name in inputs}
-        lines += [f"vs{k} s{k} 0 {corner.voltage}", *spice_lines(cell, f"u{k}", connect)]
-        for net in sorted({node for d in cell.devices for node in d.nodes}):
-            base = net if net in state else net.rpartition("_")[0]
-            if net not in connect and base in state:
-                lines.append(f".nodeset v(u{k}_{net.lower()})={corner.voltage * state[base]:g}")
+        lines += [f"vs{k} s{k} 0 {corner.voltage}", *spice_lines(bare(cell), f"u{k}", connect)]
+        lines += [f".nodeset v(u{k}_{net.lower()})={corner.voltage * state[net]:g}"
+                  for net in sorted({net for d in cell.devices for net in d.nets} & state.keys() - connect.keys())]
     lines += [".save " + " ".join(f"i(vs{k})" for k in range(len(levels))), ".control", "set filetype=binary", "op",
               "write 0.raw", "quit", ".endc", ".end", ""]
     return Job(f"{cell.name} leakage {corner.name}", "\n".join(lines), measure_leakage,
