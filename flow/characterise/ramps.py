@@ -65,7 +65,7 @@ def measure_ramps(waves: list[Waves], settings: dict) -> list[list[dict[str, flo
     """Of each slew and copy, in s, C and A; `rise` and `fall` are the output's direction, for pin charges the input's.
 
     delay_rise, delay_fall, slew_rise, slew_fall (20 to 80 %); supply_rise, supply_fall: charge from the supply over
-    the edge without its leakage; pin_rise, pin_fall: charge into the pin during the ramp. None where the output does
+    the edge (its leakage, at most 10 nA over 12 ns, is far below it); pin_rise, pin_fall: charge into the pin during the ramp. None where the output does
     not cross.
     """
     vdd, settle = settings["voltage"], settings["settle_s"]
@@ -86,8 +86,7 @@ def measure_ramps(waves: list[Waves], settings: dict) -> list[list[dict[str, flo
                 values[f"slew_{edge}"] = (crossing(t, v, high * vdd, output_rises)
                                           - crossing(t, v, low * vdd, output_rises))
                 current = -wave[f"i(vs{k})"]
-                leakage = float(np.interp(end - 1e-12, time, current))
-                values[f"supply_{edge}"] = charge(time, current, start, end) - leakage * (end - start)
+                values[f"supply_{edge}"] = charge(time, current, start, end)
                 values[f"pin_{pin_edge}"] = abs(charge(time, wave[f"i(vi{k})"], start, start + ramp))
             row.append({name: None if math.isnan(value) else value for name, value in values.items()})
         result.append(row)

@@ -149,11 +149,19 @@ def net_network(cell: CellLayout, pieces: list[int]) -> Network:
 
 
 def cut_ohm(cell: CellLayout, cut: Cut) -> float:
+    """The resistance of a cut that no transistor model holds.
+
+    A model that holds its contacts holds them for its own current. Where k gates share a fragment, its contacts carry
+    k times that: the part (k - 1) / k of their resistance is outside of the models.
+    """
     below = cell.pieces[cut.below]
-    if below.layer == "diff" and below.doping in CONTACTS_IN_MODEL:
-        return IN_MODEL_OHM
-    return CONTACT_OHM["mcon" if cut.layer == "mcon" else below.doping + "diff" if below.layer == "diff"
-                       else below.layer]
+    if below.layer != "diff":
+        return CONTACT_OHM["mcon" if cut.layer == "mcon" else below.layer]
+    ohm = CONTACT_OHM[below.doping + "diff"]
+    if below.doping in CONTACTS_IN_MODEL:
+        n_gates = sum((t.drain == cut.below) + (t.source == cut.below) for t in cell.transistors)
+        return max(ohm * (n_gates - 1) / max(n_gates, 1), IN_MODEL_OHM)
+    return ohm
 
 
 def net_terminals(cell: CellLayout, net: str, pieces: list[int], network: Network) -> list[tuple]:

@@ -101,7 +101,7 @@ def measure_events(waves: list[Waves], settings: dict) -> list:
 
     delay (from half of the input edge to half of the output's), slew (20 to 80 %), both None without a crossing;
     last: the output at the end of the window; swing: how far it got from where it was, as a part of the supply;
-    supply: charge from the supply in the window less its leakage; pin: charge into the pin during its ramp.
+    supply: charge from the supply in the window; pin: charge into the pin during its ramp.
     """
     vdd = settings["voltage"]
     result = []
@@ -113,7 +113,6 @@ def measure_events(waves: list[Waves], settings: dict) -> list:
             low, high = (0.2, 0.8) if event["rises"] else (0.8, 0.2)
             for k in range(settings["n_copies"]):
                 v, current = wave[f"v(o{k})"][inside], -wave[f"i(vs{k})"]
-                leakage = float(np.interp(event["end"], time, current))
                 half = crossing(t, v, 0.5 * vdd, event["rises"])
                 half_ramp = event["ramp"] / 2
                 pin = wave[f"i(vi{k}_{event['pin'].lower()})"]
@@ -121,8 +120,7 @@ def measure_events(waves: list[Waves], settings: dict) -> list:
                     "delay": half - event["at"],
                     "slew": crossing(t, v, high * vdd, event["rises"], half) - last_before(t, v, low * vdd, half),
                     "last": float(v[-1]), "swing": float(np.max(np.abs(v - v[0]))) / vdd,
-                    "supply": charge(time, current, event["start"], event["end"])
-                    - leakage * (event["end"] - event["start"]),
+                    "supply": charge(time, current, event["start"], event["end"]),
                     "pin": abs(charge(time, pin, event["at"] - half_ramp, event["at"] + half_ramp)),
                 }
                 row.append({name: None if math.isnan(value) else value for name, value in values.items()})
