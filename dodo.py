@@ -18,6 +18,8 @@ DOIT_CONFIG = {
 
 parameters.check_command_line()
 DESIGNS = parameters.parse_designs(get_var("design", parameters.DESIGN.default))
+CELLS = parameters.parse_words(get_var("cell", parameters.CELL.default))
+CORNERS = parameters.parse_words(get_var("corner", parameters.CORNER.default))
 TIERS = parameters.parse_tiers(get_var("tier", parameters.TIER.default))
 
 
@@ -47,6 +49,11 @@ def task_train():
     yield tasks.group("train", "Run a network", "Train and quantise again what golden/trained/ ships")
     for design in tasks.one_a_weights_file(DESIGNS):
         yield tasks.entry(tasks.train, design, name=design.name)
+
+
+def task_characterise():
+    """Liberty of standard cells from their layouts, with ngspice"""
+    return tasks.entry(tasks.characterise, CELLS, CORNERS, group="Make the kit")
 
 
 def task_doctor():

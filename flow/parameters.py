@@ -30,6 +30,8 @@ class Parameter:
 
 DESIGN = Parameter("design", "all", "shipped names with commas between them, or the path of a .yaml")
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
+CELL = Parameter("cell", "all", "cells of the library without its prefix, with commas between them, or all")
+CORNER = Parameter("corner", "all", "corners with commas between them, or all")
 
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "sim": (DESIGN,),
@@ -37,6 +39,7 @@ OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "export": (DESIGN,),
     "train": (DESIGN,),
     "bench": (),
+    "characterise": (CELL, CORNER),
     "test": (TIER,),
     "doctor": (),
     "lock": (),
@@ -108,6 +111,15 @@ def parse_designs(value: str, folder: Path = DESIGNS, cwd: Path | None = None) -
             raise InvalidDodoFile(f"two designs cannot both be called {design.name}: {designs[design.name].path} and "
                                   f"{design.path}; rename one")
     return list(designs.values())
+
+
+def parse_words(value: str) -> tuple[str, ...] | None:
+    """Names with commas between them, each once; None for `all`. What they name is checked by the task.
+
+    >>> parse_words("inv_1,buf_4,inv_1"), parse_words("all")
+    (('inv_1', 'buf_4'), None)
+    """
+    return None if value == "all" else tuple(dict.fromkeys(value.split(",")))
 
 
 def parse_tiers(value: str) -> tuple[str, ...]:

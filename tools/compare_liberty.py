@@ -17,7 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from flow.characterise.liberty_read import Group, load_liberty  # noqa: E402
+from flow.characterise.liberty_read import Group, load_liberty
 
 SMALLEST_NS = 0.02
 CORE = (slice(1, 5), slice(1, 6))
@@ -49,6 +49,8 @@ def compare_cell(ours: Group, reference: Group, voltage: float) -> dict[str, lis
     """All errors of one cell by kind."""
     errors = defaultdict(list)
     for pin in reference.all("pin"):
+        if pin.attributes["direction"] == "internal":
+            continue
         mine = ours.find("pin", pin.arguments[0])
         if mine is None:
             errors["missing"].append(f"pin {pin.arguments[0]}")
@@ -94,7 +96,7 @@ def compare_power(reference: Group, ours: Group, voltage: float, errors: dict) -
         if related is None or match is None or any(a is None or b is None for a, b in tables):
             continue
         load = tables[0][0].index("index_2")
-        if not len(load):
+        if not len(load) or any(not len(a.index("index_2")) for a, _ in tables):
             continue
         own = sum(interpolate(b, a) for a, b in tables)
         theirs = sum(a.values() for a, _ in tables)

@@ -16,8 +16,8 @@ from golden.spec import SpecError
 
 DEGRADATION = 1.10
 RESOLUTION_S = 1.5e-12
-LARGEST_GLITCH = 0.5
-"""An output that should stay must not come half of the way to the other value."""
+LARGEST_GLITCH = 0.1
+"""An output that should stay must not move by more than this part of the supply."""
 
 LOAD_F = 3e-15
 

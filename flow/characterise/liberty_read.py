@@ -45,7 +45,7 @@ def parse_numbers(texts: list[str] | str) -> list[float]:
 def load_liberty(path: Path, cells: set[str] | None = None) -> Group:
     """Reads a library (.lib or .lib.gz); with `cells`, only those, which makes a large file quick."""
     data = path.read_bytes()
-    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode().replace("\\\n", " ")
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.DOTALL)
     if cells is not None:
         starts = [match.start() for match in re.finditer(r'\bcell\s*\(', text)] + [text.rindex("}")]
@@ -60,6 +60,7 @@ def load_liberty(path: Path, cells: set[str] | None = None) -> Group:
 
 def parse_liberty(text: str, where: str = "text") -> Group:
     """The library of a text; SpecError when its braces do not match."""
+    text = text.replace("\\\n", " ")
     top = Group("", [])
     open_groups = [top]
     tokens = [token.strip('"') if token[0] == '"' else token for token in TOKEN.findall(text)]

@@ -1,7 +1,7 @@
 """Running ngspice: decks in, waveforms out, many at a time; what was measured once is not simulated again.
 
-A job is a deck and what to measure from its waveforms. Its key is the hash of the deck's text and of the measuring
-function's source; the measurements, a small JSON, are stored under it. A killed run therefore goes on where it was,
+A job is a deck and what to measure from its waveforms. Its key is the hash of the deck's text, of the source of the
+measuring function's module and of this one; the measurements, a small JSON, are stored under it. A killed run therefore goes on where it was,
 and the order in which jobs end changes nothing.
 """
 
@@ -47,7 +47,8 @@ class Job:
     @property
     def key(self) -> str:
         digest = hashlib.sha256(self.deck.encode())
-        digest.update(inspect.getsource(inspect.getmodule(self.measure)).encode())
+        for module in (inspect.getmodule(self.measure), inspect.getmodule(Job)):
+            digest.update(inspect.getsource(module).encode())
         digest.update(msgspec.json.encode([self.measure.__name__, self.settings], order="sorted"))
         digest.update(tool_version("ngspice").encode())
         return digest.hexdigest()[:32]
@@ -137,11 +138,11 @@ def load_raw(path: Path) -> Waves:
 def crossing(time: np.ndarray, value: np.ndarray, level: float, rising: bool, start: float = -np.inf) -> float:
     """When a wave first crosses a level after `start`, by a straight line between points; NaN when it does not."""
     beyond = value >= level if rising else value <= level
-    found = np.flatnonzero(beyond[1:] & ~beyond[:-1] & (time[1:] >= start))
-    if not len(found):
-        return float("nan")
-    k = found[0]
-    return float(time[k] + (level - value[k]) * (time[k + 1] - time[k]) / (value[k + 1] - value[k]))
+    for k in np.flatnonzero(beyond[1:] & ~beyond[:-1] & (time[1:] >= start)):
+        at = float(time[k] + (level - value[k]) * (time[k + 1] - time[k]) / (value[k + 1] - value[k]))
+        if at >= start:
+            return at
+    return float("nan")
 
 
 def charge(time: np.ndarray, current: np.ndarray, start: float, end: float) -> float:

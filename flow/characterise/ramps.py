@@ -7,8 +7,6 @@ its own.
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from flow.characterise.corner import RAMP_OVER_SLEW, Corner
 from flow.characterise.extract import ExtractedCell, spice_lines
 from flow.characterise.models import model_cards
@@ -65,8 +63,8 @@ def measure_ramps(waves: list[Waves], settings: dict) -> list[list[dict[str, flo
     """Of each slew and copy, in s, C and A; `rise` and `fall` are the output's direction, for pin charges the input's.
 
     delay_rise, delay_fall, slew_rise, slew_fall (20 to 80 %); supply_rise, supply_fall: charge from the supply over
-    the edge (its leakage, at most 10 nA over 12 ns, is far below it); pin_rise, pin_fall: charge into the pin during the ramp. None where the output does
-    not cross.
+    the edge (its leakage, at most 10 nA over 12 ns, is far below it); pin_rise, pin_fall: charge into the pin during
+    the ramp. None where the output does not cross.
     """
     vdd, settle = settings["voltage"], settings["settle_s"]
     result = []

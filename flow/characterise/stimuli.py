@@ -132,8 +132,8 @@ def measure_events(waves: list[Waves], settings: dict) -> list:
 def last_before(time: np.ndarray, value: np.ndarray, level: float, before: float) -> float:
     """The last crossing of a level, in either direction, before a time; NaN when there is none."""
     side = value >= level
-    found = np.flatnonzero((side[1:] != side[:-1]) & (time[:-1] <= before)) if not math.isnan(before) else []
-    if not len(found):
-        return float("nan")
-    k = found[-1]
-    return float(time[k] + (level - value[k]) * (time[k + 1] - time[k]) / (value[k + 1] - value[k]))
+    for k in reversed(np.flatnonzero((side[1:] != side[:-1]) & (time[:-1] <= before))):
+        at = float(time[k] + (level - value[k]) * (time[k + 1] - time[k]) / (value[k + 1] - value[k]))
+        if at <= before:
+            return at
+    return float("nan")
