@@ -51,7 +51,7 @@ def test_doits_own_options_of_list_still_work():
     (["sim", "design=vowles"], "the path of a .yaml, not 'vowles'; did you mean vowels?"),
     (["sim", "design=mine/x.yaml"], "design=mine/x.yaml: there is no such file"),
     (["test", "tier=night"], "tier must be all or one or more of fast, eda, nightly, not 'night'"),
-    (["list", "colour=red"], "the tasks take the parameters design, tier, not 'colour'"),
+    (["list", "colour=red"], "the tasks take the parameters cell, corner, design, tier, not 'colour'"),
 ])
 def test_a_wrong_word_gets_one_message(args, message):
     done = doit(*args)

@@ -1,8 +1,8 @@
 """Running ngspice: decks in, waveforms out, many at a time; what was measured once is not simulated again.
 
 A job is a deck and what to measure from its waveforms. Its key is the hash of the deck's text, of the source of the
-measuring function's module and of this one; the measurements, a small JSON, are stored under it. A killed run therefore goes on where it was,
-and the order in which jobs end changes nothing.
+measuring function's module and of this one; the measurements, a small JSON, are stored under it. A killed run
+therefore goes on where it was, and the order in which jobs end changes nothing.
 """
 
 import hashlib
