@@ -27,6 +27,7 @@ from flow.characterise.liberty_read import parse_liberty
 from flow.characterise.models import model_card
 from flow.characterise.ngspice import charge, crossing
 from flow.characterise.result import CellResult, Leakage, Pin, PowerArc, Table, TimingArc
+from flow.characterise.static import static_cell
 from flow.characterise.stimuli import last_before
 from golden.spec import SpecError
 
@@ -215,6 +216,15 @@ def test_names_are_checked():
     with pytest.raises(SpecError, match="corner must be one of tt_025C_1v80, .* not 'tt'"):
         find_corner("tt")
     assert why_not("fa_1") is None
+
+
+@needs_kit
+def test_cells_without_timing_have_their_area_and_constants():
+    tie = static_cell("conb_1", CORNERS["tt_025C_1v80"])
+    assert {pin.name: pin.function for pin in tie.pins} == {"HI": "1", "LO": "0"}
+    assert tie.area_um2 == pytest.approx(3 * 0.46 * 2.72)
+    assert static_cell("fill_4", CORNERS["tt_025C_1v80"]).area_um2 == pytest.approx(4 * 0.46 * 2.72)
+    check_result(tie)
 
 
 @needs_kit

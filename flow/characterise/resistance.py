@@ -119,7 +119,7 @@ def extract_resistance(cell: CellLayout) -> tuple[list[Resistor], NetNodes]:
         for key, name in zip(terminals, names, strict=True):
             {"fragment": of_fragment, "gate": of_gate}.get(key[0], {})[key[1]] = name
         conductance = network.reduced(terminals)
-        resistors += [Resistor(names[i], names[j], float(-1 / conductance[i, j])) for i in range(len(names))
+        resistors += [Resistor(names[i], names[j], float(f"{-1 / conductance[i, j]:.4g}")) for i in range(len(names))
                       for j in range(i) if -conductance[i, j] > SMALLEST_SIEMENS]
     return resistors, NetNodes(of_fragment, of_gate)
 
