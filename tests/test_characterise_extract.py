@@ -3,9 +3,11 @@
 from collections import Counter
 from importlib import util
 
-import klayout.db as kdb
 import numpy as np
 import pytest
+
+kdb = pytest.importorskip("klayout.db", reason="the PyPI package klayout is not installed")
+# ruff: noqa: E402 -- what follows needs klayout
 
 from flow.characterise.capacitance import Z_LINES_UM, assemble, solve
 from flow.characterise.extract import extract_cell, load_cdl, spice_lines

@@ -7,6 +7,9 @@ from shutil import which
 import numpy as np
 import pytest
 
+pytest.importorskip("klayout.db", reason="the PyPI package klayout is not installed")
+# ruff: noqa: E402 -- what follows needs klayout
+
 from flow.characterise.cell import characterise_cell
 from flow.characterise.checks import check_corners, check_result
 from flow.characterise.corner import CORNERS, SLEWS_NS

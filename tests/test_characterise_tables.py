@@ -6,6 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
+pytest.importorskip("klayout.db", reason="the PyPI package klayout is not installed")
+# ruff: noqa: E402 -- what follows needs klayout
+
 from flow.characterise.cells import characterised_cells, check_cells, why_not
 from flow.characterise.checks import check_corners, check_result
 from flow.characterise.combinational import Arc, find_arcs, power_arc
