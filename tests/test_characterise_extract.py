@@ -6,8 +6,9 @@ from importlib import util
 import numpy as np
 import pytest
 
-kdb = pytest.importorskip("klayout.db", reason="the PyPI package klayout is not installed")
-# ruff: noqa: E402 -- what follows needs klayout
+pytest.importorskip("klayout.db", reason="the PyPI package klayout is not installed")
+
+import klayout.db as kdb
 
 from flow.characterise.capacitance import Z_LINES_UM, assemble, solve
 from flow.characterise.extract import extract_cell, load_cdl, spice_lines

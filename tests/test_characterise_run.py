@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("klayout.db", reason="the PyPI package klayout is not installed")
-# ruff: noqa: E402 -- what follows needs klayout
 
 from flow.characterise.cell import characterise_cell
 from flow.characterise.checks import check_corners, check_result

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("klayout.db", reason="the PyPI package klayout is not installed")
-# ruff: noqa: E402 -- what follows needs klayout
 
 from flow.characterise.cells import characterised_cells, check_cells, why_not
 from flow.characterise.checks import check_corners, check_result
