@@ -7,7 +7,7 @@ there is nothing to fit.
 What the transistor models hold already is left out: diffusion to the well, a gate to the channel, to the diffusion
 beside it and to the contacts on that diffusion. The last follows from the models' numbers: cgso, cf and dlc of both
 transistors give 0.165 fF/um a side beyond the drawn gate, three times what the field of a gate to bare diffusion is
-here (0.058), and as much as that with the contacts (0.244) less the overlap; they come from devices with contacts.
+here (0.058; with the contacts 0.244): they come from devices with contacts.
 """
 
 import klayout.db as kdb
