@@ -78,10 +78,27 @@ def test_extraction_is_repeatable_and_stored(tmp_path, extracted):
 
 @needs_kit
 @pytest.mark.eda
-def test_capacitance_is_positive_and_falls_with_shielding(extracted):
+def test_capacitance_is_between_other_nets_and_of_a_cell_s_size(extracted):
     pairs = {(c.a, c.b): c.value for c in extracted("nand2_1").capacitors}
-    assert all(0 < value < 1e-15 for value in pairs.values())
-    assert pairs["A", "Y"] > 5 * pairs["A", "B"]         # A and B have a contact of Y or a supply between them
+    assert all(0 < value < 1e-15 and a < b for (a, b), value in pairs.items())
+    assert {"A", "B", "Y"} <= {net for pair in pairs for net in pair}
+    assert not {("VGND", "VPWR"), ("VNB", "VPWR")} & pairs.keys()        # supplies among themselves
+
+
+def coupling_of_bars(shield: bool) -> float:
+    """Between two bars 0.3 um apart over a ground plane, with or without a grounded one in the middle."""
+    x = np.arange(0, 1.001, 0.05)
+    filled = np.full((len(x) - 1, 4, len(Z_LINES_UM)), -1, np.int32)
+    filled[:, :, 0] = 0
+    for start, number in ((5, 1), (12, 2), *([(8, 0), (9, 0)] if shield else [])):
+        filled[start:start + (1 if number == 0 else 3), :, 4:7] = number
+    matrix, walls = assemble(filled, np.full((len(x) - 1, 4, len(Z_LINES_UM) - 1), 3.9), 3, x, x[:5])
+    return float((walls.T @ solve(matrix, walls[:, [1]].toarray(), "bars"))[2, 0])
+
+
+def test_a_wire_in_between_shields():
+    open_, shielded = coupling_of_bars(False), coupling_of_bars(True)
+    assert 0 < shielded < open_ / 3
 
 
 def test_field_of_two_plates_is_that_of_the_textbook():
