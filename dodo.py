@@ -19,6 +19,8 @@ DOIT_CONFIG = {
 parameters.check_command_line()
 DESIGNS = parameters.parse_designs(get_var("design", parameters.DESIGN.default))
 WORDS = parameters.parse_words(get_var("words", parameters.WORDS.default))
+CELLS = parameters.parse_names(get_var("cell", parameters.CELL.default))
+CORNERS = parameters.parse_names(get_var("corner", parameters.CORNER.default))
 TIERS = parameters.parse_tiers(get_var("tier", parameters.TIER.default))
 
 
@@ -71,6 +73,11 @@ def task_sram():
     """SRAM macros: layout, views, design rules, LVS"""
     return tasks.entry(tasks.sram, WORDS, DESIGNS, group="Make silicon of it",
                        clean=[tasks.remove_srams])
+
+
+def task_characterise():
+    """Liberty of standard cells from their layouts, with ngspice"""
+    return tasks.entry(tasks.characterise, CELLS, CORNERS, group="Make silicon of it")
 
 
 def task_doctor():

@@ -33,7 +33,7 @@ class Menu(List):
 
 
 def menu(tasks) -> str:
-    """The menu's text, readable at 80 columns; tasks are doit's, with their group in `meta`."""
+    """The menu's text, readable at 100 columns; tasks are doit's, with their group in `meta`."""
     lines, group = [USAGE], None
     parameters = {task.name: " ".join(f"{p.name}={p.default}" for p in OF_TASK[task.name]) for task in tasks}
     width = max(map(len, parameters.values()), default=0)
@@ -41,8 +41,8 @@ def menu(tasks) -> str:
         if task.meta["group"] != group:
             group = task.meta["group"]
             lines += ["", group]
-        lines.append(f"  {task.name:<8}{parameters[task.name]:<{width}} {task.doc}")
+        lines.append(f"  {task.name:<14}{parameters[task.name]:<{width}} {task.doc}")
     taken = {parameter.name: parameter for parameters in OF_TASK.values() for parameter in parameters}
     lines += ["", "Parameters, above with their defaults"]
-    lines += [f"  {parameter.name:<8}{parameter.allowed}" for parameter in taken.values()]
+    lines += [f"  {parameter.name:<14}{parameter.allowed}" for parameter in taken.values()]
     return "\n".join(lines) + "\n"

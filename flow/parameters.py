@@ -31,6 +31,8 @@ class Parameter:
 DESIGN = Parameter("design", "all", "shipped names with commas between them, or the path of a .yaml")
 WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, with commas between them; auto: as the designs")
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
+CELL = Parameter("cell", "all", "cells of the library without its prefix, with commas between them, or all")
+CORNER = Parameter("corner", "all", "corners with commas between them, or all")
 
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "sim": (DESIGN,),
@@ -40,6 +42,7 @@ OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "pdk": (),
     "sram": (WORDS, DESIGN),
     "bench": (),
+    "characterise": (CELL, CORNER),
     "test": (TIER,),
     "doctor": (),
     "lock": (),
@@ -142,6 +145,15 @@ def parse_words(value: str) -> tuple[str, ...]:
             raise InvalidDodoFile(f"words must be auto or one or more of {', '.join(SRAM_SHAPES)}, not {word!r}"
                                   f"{nearest(word, SRAM_SHAPES)}")
     return tuple(dict.fromkeys(value.split(",")))
+
+
+def parse_names(value: str) -> tuple[str, ...] | None:
+    """Names with commas between them, each once; None for `all`. What they name is checked by the task.
+
+    >>> parse_names("inv_1,buf_4,inv_1"), parse_names("all")
+    (('inv_1', 'buf_4'), None)
+    """
+    return None if value == "all" else tuple(dict.fromkeys(value.split(",")))
 
 
 def parse_tiers(value: str) -> tuple[str, ...]:

@@ -183,6 +183,14 @@ def remove_srams() -> None:
     rmtree(BUILD / "sram", ignore_errors=True)
 
 
+def characterise(cells: tuple[str, ...] | None, corners: tuple[str, ...] | None) -> None:
+    """Liberty of the cells (None: all that are used) at the corners (None: all)."""
+    from flow.characterise.cells import characterised_cells
+    from flow.characterise.corner import CORNERS
+    from flow.steps.characterise import run_characterise
+    run_characterise(cells or characterised_cells(), corners or tuple(CORNERS), BUILD)
+
+
 def doctor() -> None:
     from flow.doctor import print_report
     print_report()

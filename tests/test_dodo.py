@@ -63,7 +63,7 @@ def test_doits_own_options_of_list_still_work():
     (["-n", "sim"], "invalid literal for int() with base 10: 'sim'; ./stillwater shows the tasks"),
     (["sim", "design=mine.yml"], "a design file must end in .yaml, not .yml; rename it"),
     (["sim", "design=/tmp/my-net.yaml"], "there is no such file"),
-    (["list", "colour=red"], "the tasks take the parameters design, tier, words, not 'colour'"),
+    (["list", "colour=red"], "the tasks take the parameters cell, corner, design, tier, words, not 'colour'"),
 ])
 def test_a_wrong_word_gets_one_message(args, message):
     done = doit(*args)

@@ -1,0 +1,1 @@
+"""From the layout of a standard cell to its NLDM Liberty: extraction, ngspice, tables."""

@@ -1,0 +1,349 @@
+"""How a storage cell is operated: the sequences of edges behind each of its arcs and constraints.
+
+Times are in units of `u`, a sixth of the corner's settling time (1 ns at tt). `on` is the value that the clock pin
+has after the active edge of a flip-flop, in an open latch, or of a clock gate's clock when its output may be high.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flow.characterise.constraints import Search
+from flow.characterise.corner import Corner
+from flow.characterise.extract import ExtractedCell
+from flow.characterise.function import CellFunction, Expression, settle
+from flow.characterise.stimuli import FAST_S, Analysis, Edge, Event
+from golden.spec import SpecError
+
+Make = Callable[[float], Analysis]
+"""From the ramp of the input (s) to the analysis."""
+
+MakeSearch = Callable[[float, float], Search]
+"""From the ramps of the related pin and of the constrained pin (s) to the search."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Pins and polarities of a storage cell, with the watched output.
+
+    idle:        pin -> inactive value of asynchronous clear and preset.
+    stored_when_cleared: of each of them, what is stored after it.
+    inverted:    the output is the inverse of what is stored.
+    """
+
+    cell: ExtractedCell
+    corner: Corner
+    output: str
+    kind: str
+    clock: str
+    on: int
+    data: str
+    idle: dict[str, int]
+    forces: dict[str, int]
+    inverted: bool
+    is_clock_gate: bool
+
+    @property
+    def u(self) -> float:
+        return self.corner.settle_ns * 1e-9 / 6
+
+    @property
+    def off(self) -> int:
+        return 1 - self.on
+
+    def out(self, stored: int) -> int:
+        """The output when this is stored (a clock gate's: with its clock on)."""
+        return stored ^ self.inverted
+
+    def first(self, data: int, clock: int | None = None) -> dict[str, int]:
+        return {self.clock: self.off if clock is None else clock, self.data: data, **self.idle}
+
+    def pulse(self, at: float) -> tuple[Edge, Edge]:
+        """A clock pulse of 1.5 u that stores what is at the data pin."""
+        return Edge(at, self.on), Edge(at + 1.5 * self.u, self.off)
+
+    def event(self, at: float, ramp: float, rises: int, pin: str, window: float = 6.0) -> Event:
+        return Event(at, at - ramp / 2 - 1e-12, at + ramp / 2 + window * self.u, bool(rises), pin, ramp)
+
+    # arcs
+
+    def arcs(self) -> list[tuple[str, str, str, Make]]:
+        """(input, timing type, sense, analysis) of every delay arc."""
+        edge = "rising_edge" if self.on else "falling_edge"
+        if self.is_clock_gate:
+            return [(self.clock, "combinational", "positive_unate", self.gated_clock)]
+        if self.kind == "flipflop":
+            found = [(self.clock, edge, "non_unate", self.clock_to_output)]
+        else:
+            sense = "negative_unate" if self.inverted else "positive_unate"
+            found = [(self.clock, edge, "non_unate", self.clock_to_output),
+                     (self.data, "combinational", sense, self.through_latch)]
+        for pin, stored in self.forces.items():
+            to_low_output = self.out(stored) == 0
+            same = to_low_output == (self.idle[pin] == 1)
+            found.append((pin, "clear" if to_low_output else "preset", "positive_unate" if same else "negative_unate",
+                          lambda ramp, pin=pin: self.forced(pin, ramp)))
+        return found
+
+    def clock_to_output(self, ramp: float) -> Analysis:
+        """Store 0, then 1 and 0 with the clock's ramp."""
+        u, edges, data, events = self.u, [*self.pulse(0.5 * self.u)], [], []
+        at = 3 * u
+        for value in (1, 0):
+            data.append(Edge(at, value))
+            active = at + 2 * u + ramp / 2
+            edges.append(Edge(active, self.on, ramp))
+            events.append(self.event(active, ramp, self.out(value), self.clock))
+            at = active + ramp / 2 + 6.5 * u
+            edges.append(Edge(at, self.off))
+            at += 2 * u
+        return Analysis(self.first(0), {self.clock: tuple(edges), self.data: tuple(data)}, tuple(events), at)
+
+    def through_latch(self, ramp: float) -> Analysis:
+        """With the latch open, data rises and falls."""
+        rise = 2 * self.u + ramp / 2
+        fall = rise + ramp + 6.5 * self.u
+        edges = {self.data: (Edge(rise, 1, ramp), Edge(fall, 0, ramp))}
+        events = (self.event(rise, ramp, self.out(1), self.data), self.event(fall, ramp, self.out(0), self.data))
+        return Analysis(self.first(0, self.on), edges, events, fall + ramp / 2 + 6.5 * self.u)
+
+    def gated_clock(self, ramp: float) -> Analysis:
+        """A clock gate that is enabled: its output follows the clock."""
+        rise = 2 * self.u + ramp / 2
+        fall = rise + ramp + 6.5 * self.u
+        edges = {self.clock: (Edge(rise, self.on, ramp), Edge(fall, self.off, ramp))}
+        events = (self.event(rise, ramp, 1, self.clock), self.event(fall, ramp, 0, self.clock))
+        return Analysis(self.first(1), edges, events, fall + ramp / 2 + 6.5 * self.u)
+
+    def forced(self, pin: str, ramp: float) -> Analysis:
+        """Store the other value, then force, once with the clock off and once with it on."""
+        u, value = self.u, 1 - self.forces[pin]
+        clock, force, events, at = [], [], [], 0.5 * self.u
+        for clock_on in (False, True):
+            clock += self.pulse(at)
+            at += 2.5 * u
+            if clock_on and self.kind == "flipflop":
+                clock.append(Edge(at, self.on))
+                at += 2 * u
+            active = at + ramp / 2 + 0.5 * u
+            force.append(Edge(active, 1 - self.idle[pin], ramp))
+            events.append(self.event(active, ramp, 1 - self.out(value), pin))
+            at = active + ramp / 2 + 6.5 * u
+            if clock_on and self.kind == "flipflop":
+                clock.append(Edge(at, self.off))
+                at += u
+            force.append(Edge(at, self.idle[pin]))
+            at += u
+        return Analysis(self.first(value), {self.clock: tuple(clock), pin: tuple(force)}, tuple(events), at)
+
+    # what inputs cost without an output that moves
+
+    def quiet(self) -> list[tuple[str, Make]]:
+        found = [(self.clock, self.quiet_clock), (self.data, self.quiet_data)]
+        return found + [(pin, lambda ramp, pin=pin: self.quiet_force(pin, ramp)) for pin in self.idle]
+
+    def quiet_edges(self, pin: str, ramp: float, start: float, values: tuple[int, ...]) -> tuple[list, list, float]:
+        edges, events, at = [], [], start
+        for value in values:
+            middle = at + ramp / 2
+            edges.append(Edge(middle, value, ramp))
+            events.append(self.event(middle, ramp, 1, pin, window=2.5))
+            at = middle + ramp / 2 + 3 * self.u
+        return edges, events, at
+
+    def quiet_clock(self, ramp: float) -> Analysis:
+        """The clock with data that is stored already; 0 (of a clock gate: disabled), then 1."""
+        edges, events, at = self.quiet_edges(self.clock, ramp, 3 * self.u, (self.on, self.off))
+        clock, data = [*self.pulse(0.5 * self.u), *edges], []
+        if not self.is_clock_gate:
+            data.append(Edge(at + 0.5 * self.u, 1))
+            clock += self.pulse(at + self.u)
+            more, more_events, at = self.quiet_edges(self.clock, ramp, at + 4 * self.u, (self.on, self.off))
+            clock, events = clock + more, events + more_events
+        return Analysis(self.first(0), {self.clock: tuple(clock), self.data: tuple(data)}, tuple(events), at)
+
+    def quiet_data(self, ramp: float) -> Analysis:
+        """Data while the output does not follow: clock off, and for a flip-flop also on."""
+        edges, events, at = self.quiet_edges(self.data, ramp, 3 * self.u, (1, 0))
+        clock = list(self.pulse(0.5 * self.u))
+        if self.kind == "flipflop":
+            clock.append(Edge(at + 0.5 * self.u, self.on))
+            more, more_events, at = self.quiet_edges(self.data, ramp, at + 2.5 * self.u, (1, 0))
+            edges, events = edges + more, events + more_events
+        return Analysis(self.first(0), {self.clock: tuple(clock), self.data: tuple(edges)}, tuple(events), at)
+
+    def quiet_force(self, pin: str, ramp: float) -> Analysis:
+        """Clear or preset while that is what is stored already."""
+        active = 1 - self.idle[pin]
+        edges, events, at = self.quiet_edges(pin, ramp, 3 * self.u, (active, self.idle[pin]))
+        return Analysis(self.first(self.forces[pin]), {self.clock: self.pulse(0.5 * self.u), pin: tuple(edges)},
+                        tuple(events), at)
+
+    # constraints
+
+    def constraints(self) -> list[tuple[str, str, str, MakeSearch]]:
+        """(constrained pin, timing type, table, search) of setup, hold, recovery and removal."""
+        closing = self.on if self.kind == "flipflop" or self.is_clock_gate else self.off
+        edge = "rising" if closing else "falling"
+        found = []
+        for value, table in ((1, "rise_constraint"), (0, "fall_constraint")):
+            for kind in ("setup", "hold"):
+                found.append((self.data, f"{kind}_{edge}", table,
+                              lambda c, d, kind=kind, value=value: self.data_search(kind, value, c, d)))
+        for pin in self.idle:
+            table = "rise_constraint" if self.idle[pin] else "fall_constraint"
+            for kind in ("recovery", "removal"):
+                found.append((pin, f"{kind}_{edge}", table,
+                              lambda c, d, kind=kind, pin=pin: self.force_search(kind, pin, c, d)))
+        return found
+
+    def reach(self, ramp_a: float, ramp_b: float) -> float:
+        """How far from each other two edges are tried."""
+        return 1.2 * self.u + 0.5 * (ramp_a + ramp_b)
+
+    def data_search(self, kind: str, value: int, clock_ramp: float, data_ramp: float) -> Search:
+        """Data goes to `value` before (setup) or after (hold) the clock's closing edge."""
+        reach = self.reach(clock_ramp, data_ramp)
+        edge_at = 3.5 * self.u + reach + data_ramp / 2 + clock_ramp / 2
+        end = edge_at + reach + data_ramp / 2 + clock_ramp / 2 + 3 * self.u
+        sign = -1 if kind == "setup" else 1
+        is_latch = self.kind == "latch" and not self.is_clock_gate
+        stored = value if kind == "setup" else 1 - value     # what must be stored in the end
+        before = 1 - stored
+
+        def analysis(time: float) -> Analysis:
+            data_at = edge_at + sign * time
+            if is_latch:
+                data = [Edge(data_at, value, data_ramp)]
+                edges = {self.clock: (Edge(edge_at, self.off, clock_ramp),), self.data: tuple(data)}
+                at = data_at if kind == "setup" else edge_at
+                ramp = data_ramp if kind == "setup" else clock_ramp
+                pin = self.data if kind == "setup" else self.clock
+                event = Event(at, 3 * self.u, end, bool(self.out(value)), pin, ramp)
+                return Analysis(self.first(1 - value, self.on), edges, (event,), end)
+            data = [Edge(data_at, value, data_ramp)]
+            first = 1 - value
+            if kind == "hold":                                # load the other value, then back, then the edge
+                data = [Edge(2.5 * self.u, 1 - value), *data]
+                first = before
+            clock = (*self.pulse(0.5 * self.u), Edge(edge_at, self.on, clock_ramp))
+            if self.is_clock_gate:
+                first, data = 1 - value, [Edge(data_at, value, data_ramp)]
+                clock = (Edge(edge_at, self.on, clock_ramp),)
+            event = Event(edge_at, edge_at - clock_ramp / 2 if not self.is_clock_gate else 2 * self.u, end,
+                          bool(self.out(stored)), self.clock, clock_ramp)
+            return Analysis(self.first(first), {self.clock: clock, self.data: tuple(data)}, (event,), end)
+
+        moves = True
+        if is_latch:
+            moves = kind == "setup"
+        elif self.is_clock_gate:
+            moves = stored == 1
+        return Search(f"{kind} of {self.data} to {value}", analysis, reach, -reach, moves)
+
+    def force_search(self, kind: str, pin: str, clock_ramp: float, ramp: float) -> Search:
+        """Clear or preset ends before (recovery) or after (removal) the clock's edge, with the other data."""
+        reach = self.reach(clock_ramp, ramp)
+        edge_at = 3.5 * self.u + reach + ramp / 2 + clock_ramp / 2
+        end = edge_at + reach + ramp / 2 + clock_ramp / 2 + 3 * self.u
+        sign = -1 if kind == "recovery" else 1
+        data = 1 - self.forces[pin]
+
+        def analysis(time: float) -> Analysis:
+            force = (Edge(0.3 * self.u, 1 - self.idle[pin]), Edge(edge_at + sign * time, self.idle[pin], ramp))
+            event = Event(edge_at, edge_at - clock_ramp / 2, end, bool(self.out(data)), self.clock, clock_ramp)
+            return Analysis(self.first(data), {self.clock: (Edge(edge_at, self.on, clock_ramp),), pin: force},
+                            (event,), end)
+
+        return Search(f"{kind} of {pin}", analysis, reach, -reach, kind == "recovery")
+
+    def pulses(self) -> list[tuple[str, str, Search]]:
+        """(pin, `high` or `low`, search) of the smallest pulses, with fast edges."""
+        found = []
+        values = (1,) if self.is_clock_gate else (0, 1)
+        for value in values:
+            found.append((self.clock, "high" if self.on else "low",
+                          Search(f"active pulse of {self.clock}, storing {value}",
+                                 lambda width, value=value: self.clock_pulse(value, width), 2 * self.u, FAST_S, True)))
+        if self.kind == "flipflop":
+            for value in (0, 1):
+                found.append((self.clock, "low" if self.on else "high",
+                              Search(f"idle pulse of {self.clock}, storing {value}",
+                                     lambda width, value=value: self.idle_pulse(value, width), 2 * self.u, FAST_S,
+                                     True)))
+        for pin in self.idle:
+            found.append((pin, "low" if self.idle[pin] else "high",
+                          Search(f"pulse of {pin}", lambda width, pin=pin: self.force_pulse(pin, width), 2 * self.u,
+                                 FAST_S, True)))
+        return found
+
+    def clock_pulse(self, value: int, width: float) -> Analysis:
+        """The other value is stored; a short pulse must store `value` (a clock gate: must come out)."""
+        at, end = 5 * self.u, 11 * self.u
+        if self.is_clock_gate:
+            event = Event(at, at - FAST_S, at + width, True, self.clock, FAST_S)
+            return Analysis(self.first(1), {self.clock: (Edge(at, self.on), Edge(at + width, self.off))}, (event,),
+                            end)
+        event = Event(at, at - FAST_S, end, bool(self.out(value)), self.clock, FAST_S)
+        clock = (*self.pulse(0.5 * self.u), Edge(at, self.on), Edge(at + width, self.off))
+        return Analysis(self.first(1 - value), {self.clock: clock, self.data: (Edge(3.5 * self.u, value),)}, (event,),
+                        end)
+
+    def idle_pulse(self, value: int, width: float) -> Analysis:
+        """The clock is off for a short time only, with new data since it was on; then it must store `value`."""
+        at, end = 6 * self.u, 10 * self.u
+        clock = (Edge(0.5 * self.u, self.on), Edge(at - width, self.off), Edge(at, self.on))
+        event = Event(at, at - FAST_S, end, bool(self.out(value)), self.clock, FAST_S)
+        return Analysis(self.first(1 - value), {self.clock: clock, self.data: (Edge(3 * self.u, value),)}, (event,),
+                        end)
+
+    def force_pulse(self, pin: str, width: float) -> Analysis:
+        """A short pulse of clear or preset must change what is stored."""
+        at, end = 5 * self.u, 10 * self.u
+        edges = {self.clock: self.pulse(0.5 * self.u),
+                 pin: (Edge(at, 1 - self.idle[pin]), Edge(at + width, self.idle[pin]))}
+        event = Event(at, at - FAST_S, end, bool(self.out(self.forces[pin])), pin, FAST_S)
+        return Analysis(self.first(1 - self.forces[pin]), edges, (event,), end)
+
+    # states
+
+    def load_levels(self, stored: int) -> dict[str, int]:
+        """The level of every net after a value was stored and the clock went off."""
+        levels = None
+        for clock in (self.off, self.on, self.off):
+            levels = settle(self.cell, self.first(stored, clock), levels)
+        return levels
+
+    def steps_to(self, values: dict[str, int]) -> list[dict[str, int]]:
+        """Pin values, one after another, that lead from idle to a state: clock first, so that nothing new is stored."""
+        clock_first = {**self.first(values[self.data]), **{pin: values[pin] for pin in self.idle}}
+        if self.kind == "latch" and not self.is_clock_gate:
+            return [clock_first, values]
+        return [{**clock_first, self.data: 0, self.clock: self.off}, {**values, self.clock: self.off}, values]
+
+
+def build_protocol(cell: ExtractedCell, function: CellFunction, corner: Corner, output: str | None = None) -> Protocol:
+    """The protocol of a storage cell and one of its outputs, the first when none is named."""
+    output = output or next(iter(function.outputs))
+    roles = function.storage.roles
+    expression = function.outputs[output]
+    clock_pin, clock_on = literal(cell, roles["clock" if function.storage.kind == "flipflop" else "gate"])
+    data, data_on = literal(cell, roles["d"])
+    is_clock_gate = expression[0] == "and" and ("pin", "IQ") in expression[1:] and ("pin", clock_pin) in expression[1:]
+    if not data_on or not (is_clock_gate or expression in (("pin", "IQ"), ("not", ("pin", "IQ")))):
+        raise SpecError(f"{cell.name} must store a pin and show it or gate a clock with it; its function is not of "
+                        "that form")
+    forced = {role: literal(cell, roles[role]) for role in ("clear", "preset") if role in roles}
+    return Protocol(
+        cell, corner, output, function.storage.kind, clock_pin, 1 if is_clock_gate else clock_on, data,
+        {pin: 1 - on for pin, on in forced.values()},
+        {pin: int(role == "preset") for role, (pin, on) in forced.items()},
+        expression[0] == "not", is_clock_gate)
+
+
+def literal(cell: ExtractedCell, expression: Expression) -> tuple[str, int]:
+    """(pin, 1), or (pin, 0) of an inverted pin."""
+    if expression[0] == "pin":
+        return expression[1], 1
+    if expression[0] == "not" and expression[1][0] == "pin":
+        return expression[1][1], 0
+    raise SpecError(f"{cell.name} must take its clock, data, clear and preset from pins, not from {expression}")

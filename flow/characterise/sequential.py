@@ -1,0 +1,224 @@
+"""A flip-flop, latch or clock gate at a corner: delays, constraints, capacitance, energy, leakage.
+
+The output must be what is stored (IQ), its inverse, or, of a clock gate, what is stored and the clock.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flow.characterise.combinational import NS, PF, PJ, geometric, make_table, mean, state_text
+from flow.characterise.constraints import find_limits
+from flow.characterise.corner import (
+    CONSTRAINT_SLEWS_NS,
+    CORNERS,
+    MAX_TRANSITION_NS,
+    N_LOADS,
+    SLEWS_NS,
+    SMALLEST_LOAD_PF,
+    Corner,
+)
+from flow.characterise.extract import ExtractedCell
+from flow.characterise.function import CellFunction, liberty_text, settle, states
+from flow.characterise.leakage import leakage_job
+from flow.characterise.ngspice import Simulator
+from flow.characterise.protocol import Protocol, build_protocol
+from flow.characterise.result import CellResult, Leakage, Pin, PowerArc, Row, StorageGroup, Table, TimingArc
+from flow.characterise.stimuli import Analysis, stimuli_job
+from golden.spec import SpecError
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The events of one arc or of what an input costs, an analysis for each slew.
+
+    quiet: no output moves; the events give the energy and charge of `pin` itself.
+    """
+
+    pin: str
+    timing_type: str
+    sense: str
+    analyses: tuple[Analysis, ...]
+    quiet: bool = False
+
+
+def characterise_sequential(cell: ExtractedCell, function: CellFunction, corner: Corner,
+                            simulator: Simulator) -> CellResult:
+    """All tables of one cell. SpecError for a cell of a form that is not known, or one that does not work."""
+    protocol = build_protocol(cell, function, corner)
+    loads = sequential_loads(cell, function, protocol, simulator)
+    timing, power, charges = [], [], {pin: {"rise": [], "fall": []} for pin in function.inputs}
+    widths: dict[str, dict[str, float]] = {pin: {} for pin in function.inputs}
+    for output in function.outputs:
+        main = output == protocol.output
+        own = protocol if main else build_protocol(cell, function, corner, output)
+        experiments = [Experiment(pin, kind, sense, tuple(make(slew * 1e-9 / 0.6) for slew in SLEWS_NS))
+                       for pin, kind, sense, make in own.arcs()]
+        quiet = [Experiment(pin, "", "", tuple(make(slew * 1e-9 / 0.6) for slew in SLEWS_NS), quiet=True)
+                 for pin, make in own.quiet()] if main else []
+        points = [load / PF for load in loads[output]]
+        results = simulator.run(
+            [stimuli_job(cell, corner, output, tuple(function.outputs), tuple(points), list(e.analyses), e.timing_type)
+             for e in experiments]
+            + [stimuli_job(cell, corner, output, tuple(function.outputs), tuple(points[:1]), list(e.analyses), "quiet")
+               for e in quiet])
+        own_energy = {}
+        for experiment, result in zip(quiet, results[len(experiments):], strict=True):
+            own_energy[experiment.pin] = quiet_power(experiment, result, corner)
+            collect_charges(experiment, result, charges)
+        power += own_energy.values()
+        for experiment, result in zip(experiments, results, strict=False):
+            timing += timing_arcs(cell, corner, output, experiment, result, loads[output])
+            power += power_arcs(corner, output, experiment, result, loads[output], own_energy)
+        if main:
+            constraints, widths = measure_constraints(cell, function, protocol, corner, simulator)
+            timing += constraints
+    pins = [input_pin(name, protocol, charges[name], widths[name], corner) for name in function.inputs]
+    pins += [Pin(name, "output", "" if protocol.is_clock_gate else liberty_text(expression), loads[name][-1],
+                 clock_gate_role="clock_gate_out_pin" if protocol.is_clock_gate else "")
+             for name, expression in function.outputs.items()]
+    gate = "latch_posedge" if protocol.is_clock_gate else ""
+    return CellResult(cell.name, corner.name, cell.area_um2, tuple(pins), tuple(timing), average(power),
+                      state_leakage(cell, function, protocol, corner, simulator),
+                      None if gate else storage_group(function), gate)
+
+
+def input_pin(name: str, protocol: Protocol, charges: dict, widths: dict, corner: Corner) -> Pin:
+    is_clock = name == protocol.clock
+    roles = {protocol.clock: "clock_gate_clock_pin", protocol.data: "clock_gate_enable_pin"}
+    return Pin(name, "input", rise_capacitance_pf=mean(charges["rise"]) / corner.voltage * PF,
+               fall_capacitance_pf=mean(charges["fall"]) / corner.voltage * PF, is_clock=is_clock,
+               clock_gate_role=roles.get(name, "") if protocol.is_clock_gate else "",
+               min_pulse_width_high_ns=widths.get("high", 0.0), min_pulse_width_low_ns=widths.get("low", 0.0))
+
+
+def sequential_loads(cell: ExtractedCell, function: CellFunction, protocol: Protocol,
+                     simulator: Simulator) -> dict[str, Row]:
+    """Seven loads (pF) for each output, geometric up to where its transition is the largest allowed, at tt."""
+    corner, found = CORNERS["tt_025C_1v80"], {}
+    for output in function.outputs:
+        own = build_protocol(cell, function, corner, output)
+        width = sum(d.w for d in cell.devices if d.device[0] == "p" and output in (d.nets[0], d.nets[2]))
+        probes = (0.05 * width, 0.1 * width)
+        make = own.arcs()[0][3]
+        [result] = simulator.run([stimuli_job(cell, corner, output, tuple(function.outputs),
+                                              tuple(probe / PF for probe in probes),
+                                              [make(SLEWS_NS[0] * 1e-9 / 0.6)], "largest load")])
+        slews = [[copy["slew"] * NS for copy in event] for event in result[0]]
+        largest = min(probes[0] + (MAX_TRANSITION_NS - near) / (far - near) * (probes[1] - probes[0])
+                      for near, far in slews)
+        found[output] = geometric(SMALLEST_LOAD_PF, round(float(largest), 6), N_LOADS)
+    return found
+
+
+def timing_arcs(cell: ExtractedCell, corner: Corner, output: str, experiment: Experiment, result: list,
+                loads: Row) -> list[TimingArc]:
+    """The arc of an experiment; of several events in one direction the worst counts."""
+    tables = {}
+    for rises, edge in ((True, "rise"), (False, "fall")):
+        chosen = [k for k, event in enumerate(experiment.analyses[0].events) if event.rises == rises]
+        if not chosen:
+            continue
+        for name, table in (("delay", f"cell_{edge}"), ("slew", f"{edge}_transition")):
+            values = np.array([[[copy[name] if copy[name] is not None else np.nan for copy in analysis[k]]
+                                for k in chosen] for analysis in result]) * NS
+            if np.isnan(values).any():
+                raise SpecError(f"{output} of {cell.name} must follow {experiment.pin} ({experiment.timing_type}) in "
+                                f"the time of the simulation at {corner.name}, and does not")
+            tables[table] = make_table(loads, values.max(axis=1) if corner.worst == "max" else values.min(axis=1))
+    return [TimingArc(output, experiment.pin, experiment.timing_type, experiment.sense, tables)]
+
+
+def power_arcs(corner: Corner, output: str, experiment: Experiment, result: list, loads: Row,
+               quiet: dict[str, PowerArc]) -> list[PowerArc]:
+    """Energy of the output's edges less half of C V^2 of the load and less what the input's own group counts."""
+    tables = {}
+    for rises, edge in ((True, "rise"), (False, "fall")):
+        events = experiment.analyses[0].events
+        chosen = [k for k, event in enumerate(events) if event.rises == rises]
+        if not chosen:
+            tables[f"{edge}_power"] = make_table(loads, np.zeros((len(SLEWS_NS), len(loads))))
+            continue
+        energy = np.array([[[copy["supply"] for copy in analysis[k]] for k in chosen] for analysis in result])
+        energy = energy.mean(axis=1) * corner.voltage * PJ - 0.5 * np.array(loads) * corner.voltage**2
+        own = quiet.get(experiment.pin)
+        if own is not None:
+            input_rises = experiment.analyses[0].input_value(events[chosen[0]]) == 1
+            energy = energy - np.array(own.tables["rise_power" if input_rises else "fall_power"].values[0])[:, None]
+        tables[f"{edge}_power"] = make_table(loads, energy)
+    return [PowerArc(output, experiment.pin, tables)]
+
+
+def quiet_power(experiment: Experiment, result: list, corner: Corner) -> PowerArc:
+    """What a pin's edges cost when no output moves: the mean over the states that were tried."""
+    tables = {}
+    for value, edge in ((1, "rise"), (0, "fall")):
+        chosen = events_to(experiment, value)
+        row = tuple(mean([analysis[k][0]["supply"] for k in chosen]) * corner.voltage * PJ for analysis in result)
+        tables[f"{edge}_power"] = Table(SLEWS_NS, (), (row,))
+    return PowerArc(experiment.pin, "", tables)
+
+
+def events_to(experiment: Experiment, value: int) -> list[int]:
+    analysis = experiment.analyses[0]
+    return [k for k, event in enumerate(analysis.events) if analysis.input_value(event) == value]
+
+
+def collect_charges(experiment: Experiment, result: list, charges: dict) -> None:
+    for value, edge in ((1, "rise"), (0, "fall")):
+        charges[experiment.pin][edge] += [analysis[k][0]["pin"] for analysis in result
+                                          for k in events_to(experiment, value)]
+
+
+def average(arcs: list[PowerArc]) -> tuple[PowerArc, ...]:
+    """One group for each pair of pins, the first that was measured."""
+    return tuple({(arc.pin, arc.related_pin): arc for arc in reversed(arcs)}.values())[::-1]
+
+
+def measure_constraints(cell: ExtractedCell, function: CellFunction, protocol: Protocol, corner: Corner,
+                        simulator: Simulator) -> tuple[list[TimingArc], dict[str, dict[str, float]]]:
+    """Constraint groups, and the smallest pulse of each pin (ns) by `high` and `low`."""
+    slews_s = [slew * 1e-9 for slew in CONSTRAINT_SLEWS_NS]
+    wanted = [(pin, kind, table, i, j, search)
+              for pin, kind, table, make in protocol.constraints()
+              for i, related in enumerate(slews_s) for j, own in enumerate(slews_s)
+              for search in [make(related / 0.6, own / 0.6)]]
+    pulses = protocol.pulses()
+    limits = find_limits(cell, corner, protocol.output, tuple(function.outputs),
+                         [w[5] for w in wanted] + [search for _, _, search in pulses], simulator)
+    n = len(CONSTRAINT_SLEWS_NS)
+    grids: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    for (pin, kind, table, i, j, _), limit in zip(wanted, limits, strict=False):
+        grids.setdefault((pin, kind), {}).setdefault(table, np.zeros((n, n)))[i, j] = limit * NS
+    arcs = [TimingArc(pin, protocol.clock, kind, "", {
+        name: Table(CONSTRAINT_SLEWS_NS, CONSTRAINT_SLEWS_NS, tuple(tuple(map(float, row)) for row in grid))
+        for name, grid in tables.items()}) for (pin, kind), tables in grids.items()]
+    widths: dict[str, dict[str, float]] = {pin: {} for pin in function.inputs}
+    for (pin, level, _), limit in zip(pulses, limits[len(wanted):], strict=True):
+        widths[pin][level] = max(widths[pin].get(level, 0.0), limit * NS)
+    return arcs, widths
+
+
+def storage_group(function: CellFunction) -> StorageGroup:
+    names = {"d": "next_state", "clock": "clocked_on", "gate": "enable", "clear": "clear", "preset": "preset"}
+    kind = "ff" if function.storage.kind == "flipflop" else "latch"
+    names["d"] = "next_state" if kind == "ff" else "data_in"
+    return StorageGroup(kind, {names[role]: liberty_text(e) for role, e in sorted(function.storage.roles.items())})
+
+
+def state_leakage(cell: ExtractedCell, function: CellFunction, protocol: Protocol, corner: Corner,
+                  simulator: Simulator) -> tuple[Leakage, ...]:
+    """Leakage in every state of the pins that can be reached with 0 and with 1 stored, named by pins and output."""
+    found: dict[str, dict[str, int]] = {}
+    for stored in (0, 1):
+        loaded = protocol.load_levels(stored)
+        for values in states(function.inputs):
+            levels = loaded
+            for step in protocol.steps_to(values):
+                levels = settle(cell, step, levels)
+            pins = {**values, **{name: levels[name] for name in function.outputs}}
+            found.setdefault(state_text(pins), levels)
+    [leaks] = simulator.run([leakage_job(cell, corner, list(found.values()), tuple(function.outputs))])
+    return tuple(Leakage(when, leak) for when, leak in zip(found, leaks, strict=True))
+
+

@@ -1,0 +1,150 @@
+"""Prints how far a characterised Liberty is from a reference: one row a cell. For development, not part of the product.
+
+    python tools/compare_liberty.py build/characterise/tt_025C_1v80.lib REFERENCE.lib.gz [--detail]
+
+Ours is interpolated (as a timer does) to the reference's slews and loads. Delay and transition errors are relative to
+the reference, 20 ps at least; the core of a table are its slews 2 to 5 and loads 2 to 6. Energy: error of a whole
+cycle (rise and fall, the load's C V^2 included) in the core; hidden energy is not compared. Constraints: in ps, ours
+less the reference's, so below zero is optimistic.
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from flow.characterise.liberty_read import Group, load_liberty
+
+SMALLEST_NS = 0.02
+CORE = (slice(1, 5), slice(1, 6))
+DELAYS, SLEWS = ("cell_rise", "cell_fall"), ("rise_transition", "fall_transition")
+
+
+def interpolate(ours: Group, like: Group) -> np.ndarray:
+    """Our table at the points of another, bilinear, the outer cells extended."""
+    values = ours.values()
+    for axis, name in ((0, "index_1"), (1, "index_2")):
+        x, at = ours.index(name), like.index(name)
+        if len(x) < 2:
+            continue
+        k = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
+        part = (at - x[k]) / (x[k + 1] - x[k])
+        low, high = np.take(values, k, axis), np.take(values, k + 1, axis)
+        shape = [-1 if a == axis else 1 for a in range(2)]
+        values = low + (high - low) * part.reshape(shape)
+    return values
+
+
+def timing_of(pin: Group) -> dict[tuple, Group]:
+    """Timing groups without a `when` by related pin, type and sense."""
+    return {(t.attributes["related_pin"], t.attributes.get("timing_type", "combinational"),
+             t.attributes.get("timing_sense", "")): t for t in pin.all("timing") if "when" not in t.attributes}
+
+
+def compare_cell(ours: Group, reference: Group, voltage: float) -> dict[str, list]:
+    """All errors of one cell by kind."""
+    errors = defaultdict(list)
+    for pin in reference.all("pin"):
+        if pin.attributes["direction"] == "internal":
+            continue
+        mine = ours.find("pin", pin.arguments[0])
+        if mine is None:
+            errors["missing"].append(f"pin {pin.arguments[0]}")
+            continue
+        for edge in ("rise", "fall"):
+            name = f"{edge}_capacitance"
+            if name in pin.attributes and pin.attributes["direction"] == "input":
+                errors["capacitance"].append(float(mine.attributes[name]) / float(pin.attributes[name]) - 1)
+        arcs = timing_of(mine)
+        for key, timing in timing_of(pin).items():
+            match = arcs.get(key) or next((t for k, t in arcs.items() if k[:2] == key[:2]), None)
+            if match is None:
+                errors["missing"].append(f"{pin.arguments[0]} {' '.join(key)}")
+                continue
+            compare_timing(key, timing, match, errors)
+        compare_power(pin, mine, voltage, errors)
+    for key in ("cell_leakage_power",):
+        if float(reference.attributes.get(key, 0)) > 0 and key in ours.attributes:
+            errors["leakage"].append(float(ours.attributes[key]) / float(reference.attributes[key]) - 1)
+    return errors
+
+
+def compare_timing(key: tuple, reference: Group, ours: Group, errors: dict) -> None:
+    for table in reference.groups:
+        match = ours.find(table.kind)
+        if match is None:
+            errors["missing"].append(f"{' '.join(key)} {table.kind}")
+        elif table.kind in DELAYS + SLEWS:
+            at = interpolate(match, table)
+            error = (at - table.values()) / np.maximum(np.abs(table.values()), SMALLEST_NS)
+            errors["delay" if table.kind in DELAYS else "slew"] += list(error[CORE].ravel())
+            errors[f"delay {table.kind[5:]}" if table.kind in DELAYS else "slew each"] += list(error[CORE].ravel())
+        elif table.kind.endswith("constraint"):
+            kind = key[1].partition("_")[0]
+            errors[kind] += list(((interpolate(match, table) - table.values()) * 1000).ravel())
+
+
+def compare_power(reference: Group, ours: Group, voltage: float, errors: dict) -> None:
+    for group in reference.all("internal_power"):
+        related = group.attributes.get("related_pin")
+        match = next((g for g in ours.all("internal_power") if g.attributes.get("related_pin") == related), None)
+        tables = [(group.find(f"{edge}_power"), match and match.find(f"{edge}_power")) for edge in ("rise", "fall")]
+        if related is None or match is None or any(a is None or b is None for a, b in tables):
+            continue
+        load = tables[0][0].index("index_2")
+        if not len(load) or any(not len(a.index("index_2")) for a, _ in tables):
+            continue
+        own = sum(interpolate(b, a) for a, b in tables)
+        theirs = sum(a.values() for a, _ in tables)
+        error = (own - theirs) / np.maximum(theirs + load[None, :] * voltage**2, 1e-4)
+        errors["energy"] += list(error[CORE].ravel())
+        errors["internal"] += list(((own - theirs) / np.maximum(np.abs(theirs), 1e-3))[CORE].ravel())
+
+
+def row(name: str, errors: dict) -> str:
+    def pair(kind: str, scale: float = 100) -> str:
+        e = np.abs(np.array(errors[kind])) * scale
+        return f"{e.mean():6.1f} {np.percentile(e, 95):6.1f}" if len(e) else "     -      -"
+
+    def mean(kind: str) -> str:
+        return f"{np.mean(errors[kind]) * 100:+7.1f}" if errors[kind] else "      -"
+
+    text = (f"{name:14s} | {pair('delay')} | {mean('delay rise')} {mean('delay fall')} | {pair('slew')} | "
+            f"{mean('capacitance')} | {mean('energy')} {pair('energy')} | {pair('internal')[:6]} | {mean('leakage')}")
+    for kind in ("setup", "hold", "recovery", "removal"):
+        if errors[kind]:
+            text += f" | {kind} {np.min(errors[kind]):+.0f} to {np.max(errors[kind]):+.0f} ps"
+    return text + (f" | missing: {', '.join(errors['missing'])}" if errors["missing"] else "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ours", type=Path)
+    parser.add_argument("reference", type=Path)
+    arguments = parser.parse_args()
+    ours = load_liberty(arguments.ours)
+    names = [cell.arguments[0] for cell in ours.all("cell")]
+    reference = load_liberty(arguments.reference, set(names))
+    voltage = float(ours.attributes["nom_voltage"])
+    print("errors in %       delay mean  p95 | bias rise  fall | slew mean  p95 |  pin C  | cycle energy mean |e| p95 "
+          "| intern | leakage | constraints")
+    total = defaultdict(list)
+    for name in names:
+        cell = reference.find("cell", name)
+        if cell is None:
+            print(f"{name}: not in the reference")
+            continue
+        errors = compare_cell(ours.find("cell", name), cell, voltage)
+        print(row(name.partition("__")[2], errors))
+        for kind, found in errors.items():
+            total[kind] += found
+    total["missing"] = []
+    print(row("all", total))
+
+
+if __name__ == "__main__":
+    main()
