@@ -193,58 +193,19 @@ class NetNetwork:
     def own(self) -> Key:
         """The node of the net itself, where the outside connects.
 
-        That is met1 where the net has some; of a pin in local interconnect, which can be contacted anywhere, the
-        place of mean resistance to the transistors; of an inner net its first contact.
+        That is met1 where the net has some; of a pin in local interconnect the place of that label which is nearest
+        to the middle of all its labels; of an inner net its first contact.
         """
         if ("met1",) in self.network.index:
             return ("met1",)
-        labelled = {piece for name, piece, _ in self.cell.labels if name == self.net and piece in self.meshes
-                    and self.cell.pieces[piece].layer == "li"}
-        if labelled:
-            return self.mean_place(labelled)
+        labels = [(piece, at) for name, piece, at in self.cell.labels if name == self.net and piece in self.meshes
+                  and self.cell.pieces[piece].layer == "li"]
+        if labels:
+            x, y = (sum(getattr(at, axis) for _, at in labels) / len(labels) for axis in "xy")
+            piece, at = min(labels, key=lambda label: (label[1].x - x) ** 2 + (label[1].y - y) ** 2)
+            return self.meshes[piece].at(at)
         cuts = [k for k, cut in enumerate(self.cell.cuts) if cut.above in self.pieces]
         return ("cut", cuts[0]) if cuts else next(iter(next(iter(self.terminals().values()))))
-
-    def mean_place(self, pieces: set[int]) -> Key:
-        """The box of a pin whose resistance to the transistors is nearest to the mean over all of the pin.
-
-        For equal currents of all n transistors and for equal ones of all p transistors; the sum of both deviations,
-        relative to the mean, decides.
-        """
-        boxes = [key for key in self.network.index if key[0] == "mesh" and key[1] in pieces]
-        groups = [into for doping in "np" if (into := self.entry_of(doping)) is not None]
-        ground = self.network.index[boxes[0]]
-        kept = [k for k in range(len(self.network.index)) if k != ground]
-        rows = np.array([self.network.index[key] for key in boxes])
-        unit = np.zeros((len(self.network.index), len(boxes)))
-        unit[rows, np.arange(len(boxes))] = 1
-        solved = np.zeros((len(self.network.index), len(boxes) + len(groups)))
-        solved[kept] = splu(self.network.matrix()[kept][:, kept].tocsc()).solve(np.column_stack([unit, *groups])[kept])
-        own = solved[rows, np.arange(len(boxes))]
-        area = np.array([self.area(key) for key in boxes])
-        deviation = np.zeros(len(boxes))
-        for k, into in enumerate(groups):
-            across = solved[:, len(boxes) + k]
-            ohm = into @ across - 2 * across[rows] + own     # between the group and each box
-            mean = (ohm * area).sum() / area.sum()
-            deviation += np.abs(ohm / mean - 1)
-        return boxes[int(np.argmin(np.round(deviation, 6)))]
-
-    def entry_of(self, doping: str) -> np.ndarray | None:
-        """(N,) how equal currents of all n or all p transistors enter, 1 in all; None when there are none."""
-        terminals = self.terminals()
-        injections = [terminals[terminal] for (number, _), terminal in self.ends().items()
-                      if self.cell.transistors[number].device.startswith(doping)]
-        if not injections:
-            return None
-        into = np.zeros(len(self.network.index))
-        for key, part in mixed(injections).items():
-            into[self.network.index[key]] = part
-        return into
-
-    def area(self, key: Key) -> float:
-        mesh = self.meshes[key[1]]
-        return float(np.diff(mesh.x_lines)[key[2]] * np.diff(mesh.y_lines)[key[3]])
 
 
 def mixed(injections: list[Injection]) -> Injection:
