@@ -14,18 +14,33 @@ from flow.characterise.corner import (
     CORNERS,
     MAX_TRANSITION_NS,
     N_LOADS,
+    RAMP_OVER_SLEW,
     SLEWS_NS,
     SMALLEST_LOAD_PF,
     Corner,
 )
 from flow.characterise.extract import ExtractedCell
-from flow.characterise.function import CellFunction, liberty_text, settle, states
+from flow.characterise.function import CellFunction, Expression, liberty_text, settle, states
 from flow.characterise.leakage import leakage_job
 from flow.characterise.ngspice import Simulator
 from flow.characterise.protocol import Protocol, build_protocol
-from flow.characterise.result import CellResult, Leakage, Pin, PowerArc, Row, StorageGroup, Table, TimingArc
+from flow.characterise.result import (
+    MIN_PULSE_WIDTH,
+    CellResult,
+    Leakage,
+    Pin,
+    PowerArc,
+    Row,
+    StorageGroup,
+    Table,
+    TimingArc,
+)
+from flow.characterise.searches import constraint_searches, pulse_searches
 from flow.characterise.stimuli import Analysis, stimuli_job
 from golden.spec import SpecError
+
+PULSE_TABLES = {"high": "rise_constraint", "low": "fall_constraint"}
+"""A pulse is named after its first edge."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,6 @@ def characterise_sequential(cell: ExtractedCell, function: CellFunction, corner:
     protocol = build_protocol(cell, function, corner)
     loads = sequential_loads(cell, function, protocol, simulator)
     timing, power, charges = [], [], {pin: {"rise": [], "fall": []} for pin in function.inputs}
-    widths: dict[str, dict[str, float]] = {pin: {} for pin in function.inputs}
     for output in function.outputs:
         main = output == protocol.output
         own = protocol if main else build_protocol(cell, function, corner, output)
@@ -68,13 +82,14 @@ def characterise_sequential(cell: ExtractedCell, function: CellFunction, corner:
             collect_charges(experiment, result, charges)
         power += own_energy.values()
         for experiment, result in zip(experiments, results, strict=False):
+            if main and own.is_transparent and experiment.pin == own.data:      # the latch open, not only closed
+                collect_charges(experiment, result, charges)
             timing += timing_arcs(cell, corner, output, experiment, result, loads[output])
             power += power_arcs(corner, output, experiment, result, loads[output], own_energy)
         if main:
-            constraints, widths = measure_constraints(cell, function, protocol, corner, simulator)
-            timing += constraints
-    pins = [input_pin(name, protocol, charges[name], widths[name], corner) for name in function.inputs]
-    pins += [Pin(name, "output", "" if protocol.is_clock_gate else liberty_text(expression), loads[name][-1],
+            timing += measure_constraints(cell, function, protocol, corner, simulator)
+    pins = [input_pin(name, protocol, charges[name], corner) for name in function.inputs]
+    pins += [Pin(name, "output", "" if protocol.is_clock_gate else output_text(expression), loads[name][-1],
                  clock_gate_role="clock_gate_out_pin" if protocol.is_clock_gate else "")
              for name, expression in function.outputs.items()]
     gate = "latch_posedge" if protocol.is_clock_gate else ""
@@ -83,13 +98,17 @@ def characterise_sequential(cell: ExtractedCell, function: CellFunction, corner:
                       None if gate else storage_group(function), gate)
 
 
-def input_pin(name: str, protocol: Protocol, charges: dict, widths: dict, corner: Corner) -> Pin:
+def output_text(expression: Expression) -> str:
+    """What is stored, or its inverse, by the names that the ff or latch group gives them."""
+    return {"IQ": "IQ", "!IQ": "IQ_N"}[liberty_text(expression)]
+
+
+def input_pin(name: str, protocol: Protocol, charges: dict, corner: Corner) -> Pin:
     is_clock = name == protocol.clock
     roles = {protocol.clock: "clock_gate_clock_pin", protocol.data: "clock_gate_enable_pin"}
     return Pin(name, "input", rise_capacitance_pf=mean(charges["rise"]) / corner.voltage * PF,
                fall_capacitance_pf=mean(charges["fall"]) / corner.voltage * PF, is_clock=is_clock,
-               clock_gate_role=roles.get(name, "") if protocol.is_clock_gate else "",
-               min_pulse_width_high_ns=widths.get("high", 0.0), min_pulse_width_low_ns=widths.get("low", 0.0))
+               clock_gate_role=roles.get(name, "") if protocol.is_clock_gate else "")
 
 
 def sequential_loads(cell: ExtractedCell, function: CellFunction, protocol: Protocol,
@@ -176,27 +195,28 @@ def average(arcs: list[PowerArc]) -> tuple[PowerArc, ...]:
 
 
 def measure_constraints(cell: ExtractedCell, function: CellFunction, protocol: Protocol, corner: Corner,
-                        simulator: Simulator) -> tuple[list[TimingArc], dict[str, dict[str, float]]]:
-    """Constraint groups, and the smallest pulse of each pin (ns) by `high` and `low`."""
-    slews_s = [slew * 1e-9 for slew in CONSTRAINT_SLEWS_NS]
-    wanted = [(pin, kind, table, i, j, search)
-              for pin, kind, table, make in protocol.constraints()
-              for i, related in enumerate(slews_s) for j, own in enumerate(slews_s)
-              for search in [make(related / 0.6, own / 0.6)]]
-    pulses = protocol.pulses()
-    limits = find_limits(cell, corner, protocol.output, tuple(function.outputs),
-                         [w[5] for w in wanted] + [search for _, _, search in pulses], simulator)
-    n = len(CONSTRAINT_SLEWS_NS)
+                        simulator: Simulator) -> list[TimingArc]:
+    """Constraint groups, and min_pulse_width groups of every pin that has one."""
+    ramps = [slew * 1e-9 * RAMP_OVER_SLEW for slew in CONSTRAINT_SLEWS_NS]
+    n = len(ramps)
+    wanted = [(pin, kind, table, i, j, make(ramps[i], ramps[j]))
+              for pin, kind, table, make in constraint_searches(protocol) for i in range(n) for j in range(n)]
+    pulses = [(pin, level, i, make(ramps[i])) for pin, level, make in pulse_searches(protocol) for i in range(n)]
+    limits = [limit * NS for limit in find_limits(cell, corner, protocol.output, tuple(function.outputs),
+                                                  [w[-1] for w in (*wanted, *pulses)], simulator)]
     grids: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for (pin, kind, table, i, j, _), limit in zip(wanted, limits, strict=False):
-        grids.setdefault((pin, kind), {}).setdefault(table, np.zeros((n, n)))[i, j] = limit * NS
-    arcs = [TimingArc(pin, protocol.clock, kind, "", {
+        grids.setdefault((pin, kind), {}).setdefault(table, np.zeros((n, n)))[i, j] = limit
+    widths: dict[str, dict[str, np.ndarray]] = {}
+    for (pin, level, i, _), limit in zip(pulses, limits[len(wanted):], strict=True):
+        row = widths.setdefault(pin, {}).setdefault(PULSE_TABLES[level], np.zeros(n))
+        row[i] = max(row[i], limit)
+    return ([TimingArc(pin, protocol.clock, kind, "", {
         name: Table(CONSTRAINT_SLEWS_NS, CONSTRAINT_SLEWS_NS, tuple(tuple(map(float, row)) for row in grid))
         for name, grid in tables.items()}) for (pin, kind), tables in grids.items()]
-    widths: dict[str, dict[str, float]] = {pin: {} for pin in function.inputs}
-    for (pin, level, _), limit in zip(pulses, limits[len(wanted):], strict=True):
-        widths[pin][level] = max(widths[pin].get(level, 0.0), limit * NS)
-    return arcs, widths
+        + [TimingArc(pin, pin, MIN_PULSE_WIDTH, "", {
+            name: Table(CONSTRAINT_SLEWS_NS, (), (tuple(map(float, row)),)) for name, row in rows.items()})
+           for pin, rows in widths.items()])
 
 
 def storage_group(function: CellFunction) -> StorageGroup:
