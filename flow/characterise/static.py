@@ -24,6 +24,9 @@ DIODE_L_UM = 0.15
 N_DIODES = 1000
 """Junctions in parallel for leakage, so that it stands out of the simulator's rounding."""
 
+SMALLEST_LEAKAGE_NW = 1e-6
+"""Less than this of a decoupling capacitor is the simulator's rounding: the models have no current through a gate."""
+
 SUPPLY_PINS = ("VGND", "VNB", "VPB", "VPWR")
 PICO = 1e12
 
@@ -51,7 +54,7 @@ def static_cell(cell: str, corner: Corner, simulator: Simulator) -> CellResult:
     elif cell.startswith("decap"):
         extracted = extract_cell(cell)
         [[power]] = simulator.run([leakage_job(extracted, corner, [{}], ())])
-        leakage = (Leakage("", power),)
+        leakage = (Leakage("", power if power > SMALLEST_LEAKAGE_NW else 0.0),)
     return CellResult(cell, corner.name, area, pins, (), (), leakage,
                       supplies=tuple(sorted(lef.pins.keys() & set(SUPPLY_PINS))))
 
