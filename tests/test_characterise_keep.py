@@ -57,7 +57,8 @@ def flop(corner=TT, transition=1.5):
         "dfxtp_1", corner, 20.0192,
         (Pin("CLK", "input", rise_capacitance_pf=0.002, fall_capacitance_pf=0.002, is_clock=True),
          Pin("D", "input", rise_capacitance_pf=0.002, fall_capacitance_pf=0.002), Pin("Q", "output", "IQ", 0.1)),
-        (TimingArc("Q", "CLK", "rising_edge", "non_unate", tables), TimingArc("CLK", "CLK", MIN_PULSE_WIDTH, "", pulses)),
+        (TimingArc("Q", "CLK", "rising_edge", "non_unate", tables),
+         TimingArc("CLK", "CLK", MIN_PULSE_WIDTH, "", pulses)),
         (), (Leakage("", 0.01),), StorageGroup("ff", {"clocked_on": "CLK", "next_state": "D"}))
 
 

@@ -91,8 +91,9 @@ def with_junction(cell: ExtractedCell, net: str, area_um2: float, edge_um: float
 
     edge_um is that to the isolation; the models take the gate's edge from the perimeter, so it is added.
     """
-    device = Device("nfet_01v8", (net, net, net), (net, net, net), "VNB", DIODE_W_UM, DIODE_L_UM, area_um2, 0.0,
-                    edge_um + DIODE_W_UM, DIODE_W_UM, 1.0, 1.0, 0.0, 0.0)
+    nets = (net, net, net)
+    device = Device("nfet_01v8", nets, nets, "VNB", w=DIODE_W_UM, l=DIODE_L_UM, ad=area_um2, as_=0.0,
+                    pd=edge_um + DIODE_W_UM, ps=DIODE_W_UM, sa=1.0, sb=1.0)
     ports = cell.ports if net in SUPPLY_PINS else (*SUPPLY_PINS, net)
     return ExtractedCell(cell.name, tuple(p for p in ports if p in SUPPLY_PINS or p == net), (device,), (), (),
                          cell.area_um2)
