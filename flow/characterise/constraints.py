@@ -157,7 +157,7 @@ def measure_all(cell: ExtractedCell, corner: Corner, output: str, outputs: tuple
     for members, state in zip(groups.values(), states, strict=True):
         analyses = [search.analysis(time) for search, time in (tries[k] for k in members)]
         job = stimuli_job(cell, corner, output, outputs, (LOAD_F,), analyses, what)
-        job = with_lines(job, [f".ic {name}={volt!r}" for name, volt in sorted(state.items())])
+        job = with_lines(job, initial_lines(state))
         jobs.append(with_gates(job, cell))
     values: dict[int, dict] = {}
     for members, result in zip(groups.values(), simulator.run(jobs), strict=True):
@@ -192,6 +192,12 @@ def last_voltages(waves: list[Waves], settings: dict) -> dict[str, float]:
     """The last value of every node of the cell and of its output, by ngspice's name of it."""
     return {name: float(wave[-1]) for name, wave in waves[0].items()
             if re.fullmatch(r"v\((u0_[^#]*|o0)\)", name)}
+
+
+def initial_lines(state: dict[str, float], n_copies: int = 1) -> list[str]:
+    """Every copy of a cell begins with these node voltages (of the first copy, as last_voltages names them)."""
+    return [f".ic {name.replace('(u0_', f'(u{k}_').replace('(o0)', f'(o{k})')}={volt!r}"
+            for k in range(n_copies) for name, volt in sorted(state.items())]
 
 
 def with_gates(job: Job, cell: ExtractedCell) -> Job:

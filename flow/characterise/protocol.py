@@ -1,6 +1,4 @@
-"""How a storage cell is operated: the sequences of edges behind each of its arcs.
-
-(Constraints: flow/characterise/searches.py.)
+"""How a storage cell is operated: the edges behind each of its arcs (constraints: flow/characterise/searches.py).
 
 Times are in units of `u`, a sixth of the corner's settling time (1 ns at tt). `on` is the value that the clock pin
 has after the active edge of a flip-flop, in an open latch, or of a clock gate's clock when its output may be high.
@@ -17,6 +15,21 @@ from golden.spec import SpecError
 
 Make = Callable[[float], Analysis]
 """From the ramp of the input (s) to the analysis."""
+
+
+START_U = 0.1
+"""Before the ramp of a trial begins."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An experiment with one event, from the ramp of its input, that begins after a history of pin values.
+
+    The history is simulated once (flow.characterise.constraints.history_job).
+    """
+
+    history: tuple[dict[str, int], ...]
+    make: Make
 
 
 @dataclass(frozen=True)
@@ -69,74 +82,55 @@ class Protocol:
 
     # arcs
 
-    def arcs(self) -> list[tuple[str, str, str, Make]]:
-        """(input, timing type, sense, analysis) of every delay arc."""
+    def arcs(self) -> list[tuple[str, str, str, list[Trial]]]:
+        """(input, timing type, sense, trials) of every delay arc."""
         edge = "rising_edge" if self.on else "falling_edge"
         if self.is_clock_gate:
-            return [(self.clock, "combinational", "positive_unate", self.gated_clock)]
+            return [(self.clock, "combinational", "positive_unate", self.gated_clock())]
         if self.kind == "flipflop":
-            found = [(self.clock, edge, "non_unate", self.clock_to_output)]
+            found = [(self.clock, edge, "non_unate", self.clock_to_output())]
         else:
             sense = "negative_unate" if self.inverted else "positive_unate"
-            found = [(self.clock, edge, "non_unate", self.clock_to_output),
-                     (self.data, "combinational", sense, self.through_latch)]
+            found = [(self.clock, edge, "non_unate", self.clock_to_output()),
+                     (self.data, "combinational", sense, self.through_latch())]
         for pin, stored in self.forces.items():
             to_low_output = self.out(stored) == 0
             same = to_low_output == (self.idle[pin] == 1)
             found.append((pin, "clear" if to_low_output else "preset", "positive_unate" if same else "negative_unate",
-                          lambda ramp, pin=pin: self.forced(pin, ramp)))
+                          self.forced(pin)))
         return found
 
-    def clock_to_output(self, ramp: float) -> Analysis:
-        """Store 0, then 1 and 0 with the clock's ramp."""
-        u, edges, data, events = self.u, [*self.pulse(0.5 * self.u)], [], []
-        at = 3 * u
-        for value in (1, 0):
-            data.append(Edge(at, value))
-            active = at + 2 * u + ramp / 2
-            edges.append(Edge(active, self.on, ramp))
-            events.append(self.event(active, ramp, self.out(value), self.clock))
-            at = active + ramp / 2 + 6.5 * u
-            edges.append(Edge(at, self.off))
-            at += 2 * u
-        return Analysis(self.first(0), {self.clock: tuple(edges), self.data: tuple(data)}, tuple(events), at)
+    def load(self, stored: int) -> tuple[dict[str, int], ...]:
+        """A clock pulse that stores a value, as pin values one after another."""
+        return self.first(stored), self.first(stored, self.on), self.first(stored)
 
-    def through_latch(self, ramp: float) -> Analysis:
+    def trial(self, history: tuple[dict[str, int], ...], pin: str, output: int) -> Trial:
+        """The edge of a pin away from where the history left it, after which the output goes to a value."""
+        def make(ramp: float) -> Analysis:
+            at = START_U * self.u + ramp / 2
+            end = at + ramp / 2 + 6.5 * self.u
+            edges = {pin: (Edge(at, 1 - history[-1][pin], ramp),)}
+            return Analysis(history[-1], edges, (self.event(at, ramp, output, pin),), end)
+        return Trial(history, make)
+
+    def clock_to_output(self) -> list[Trial]:
+        """The clock with 1 at the data and 0 stored, and the other way round."""
+        return [self.trial((*self.load(1 - value), self.first(value)), self.clock, self.out(value)) for value in (1, 0)]
+
+    def through_latch(self) -> list[Trial]:
         """With the latch open, data rises and falls."""
-        rise = 2 * self.u + ramp / 2
-        fall = rise + ramp + 6.5 * self.u
-        edges = {self.data: (Edge(rise, 1, ramp), Edge(fall, 0, ramp))}
-        events = (self.event(rise, ramp, self.out(1), self.data), self.event(fall, ramp, self.out(0), self.data))
-        return Analysis(self.first(0, self.on), edges, events, fall + ramp / 2 + 6.5 * self.u)
+        return [self.trial((self.first(1 - value, self.on),), self.data, self.out(value)) for value in (1, 0)]
 
-    def gated_clock(self, ramp: float) -> Analysis:
+    def gated_clock(self) -> list[Trial]:
         """A clock gate that is enabled: its output follows the clock."""
-        rise = 2 * self.u + ramp / 2
-        fall = rise + ramp + 6.5 * self.u
-        edges = {self.clock: (Edge(rise, self.on, ramp), Edge(fall, self.off, ramp))}
-        events = (self.event(rise, ramp, 1, self.clock), self.event(fall, ramp, 0, self.clock))
-        return Analysis(self.first(1), edges, events, fall + ramp / 2 + 6.5 * self.u)
+        off, on = self.first(1), self.first(1, self.on)
+        return [self.trial((off,), self.clock, 1), self.trial((off, on), self.clock, 0)]
 
-    def forced(self, pin: str, ramp: float) -> Analysis:
-        """Store the other value, then force, once with the clock off and once with it on."""
-        u, value = self.u, 1 - self.forces[pin]
-        clock, force, events, at = [], [], [], 0.5 * self.u
-        for clock_on in (False, True):
-            clock += self.pulse(at)
-            at += 2.5 * u
-            if clock_on and self.kind == "flipflop":
-                clock.append(Edge(at, self.on))
-                at += 2 * u
-            active = at + ramp / 2 + 0.5 * u
-            force.append(Edge(active, 1 - self.idle[pin], ramp))
-            events.append(self.event(active, ramp, 1 - self.out(value), pin))
-            at = active + ramp / 2 + 6.5 * u
-            if clock_on and self.kind == "flipflop":
-                clock.append(Edge(at, self.off))
-                at += u
-            force.append(Edge(at, self.idle[pin]))
-            at += u
-        return Analysis(self.first(value), {self.clock: tuple(clock), pin: tuple(force)}, tuple(events), at)
+    def forced(self, pin: str) -> list[Trial]:
+        """The other value is stored and then forced away, with the clock off and, in a flip-flop, on."""
+        value = 1 - self.forces[pin]
+        histories = [self.load(value)] + ([self.load(value)[:2]] if self.kind == "flipflop" else [])
+        return [self.trial(history, pin, 1 - self.out(value)) for history in histories]
 
     # what inputs cost without an output that moves
 

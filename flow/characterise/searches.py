@@ -7,14 +7,11 @@ stores a value, then new data.
 from collections.abc import Callable
 
 from flow.characterise.constraints import PinValues, Search
-from flow.characterise.protocol import Protocol
+from flow.characterise.protocol import START_U, Protocol
 from flow.characterise.stimuli import FAST_S, Analysis, Edge, Event
 
-START_U = 0.1
-"""Before the first edge's ramp begins (for units `u` see flow.characterise.protocol)."""
-
 WATCH_U = 2.0
-"""How long the output is watched after the last edge's ramp."""
+"""How long the output is watched after the last edge's ramp (for units `u` see flow.characterise.protocol)."""
 
 REACH_U = 1.2
 """How far apart edges are safe, beside half of their ramps."""
@@ -50,7 +47,7 @@ def data_search(p: Protocol, kind: str, value: int, clock_ramp: float, data_ramp
         name = f"{kind} of {p.data} to {value}"
         return closing_search(p, name, kind == "setup", p.data, value, 1 - value, data_ramp, clock_ramp)
     before = stored if p.is_clock_gate else 1 - stored
-    history = (*load(p, before), p.first(1 - value))
+    history = (*p.load(before), p.first(1 - value))
     moves = stored == 1 or not p.is_clock_gate
     return pair_search(p, f"{kind} of {p.data} to {value}", kind == "setup", p.data, value, data_ramp,
                        clock_ramp, p.on, history, moves, stored)
@@ -61,7 +58,7 @@ def force_search(p: Protocol, kind: str, pin: str, clock_ramp: float, ramp: floa
     data, name = 1 - p.forces[pin], f"{kind} of {pin}"
     if p.is_transparent:
         return closing_search(p, name, kind == "recovery", pin, p.idle[pin], data, ramp, clock_ramp)
-    history = (*load(p, data), {**p.first(data), pin: 1 - p.idle[pin]})
+    history = (*p.load(data), {**p.first(data), pin: 1 - p.idle[pin]})
     return pair_search(p, name, kind == "recovery", pin, p.idle[pin], ramp, clock_ramp, p.on, history,
                        kind == "recovery", data)
 
@@ -73,7 +70,7 @@ def closing_search(p: Protocol, name: str, comes_before: bool, pin: str, value: 
     data: what is at the data pin until then (of clear and preset: what comes through when they end).
     """
     opened = p.first(data, p.on)
-    history = (*load(p, data), opened) if pin == p.data else (*load(p, data), opened, {**opened, pin: 1 - p.idle[pin]})
+    history = (*p.load(data), opened) if pin == p.data else (*p.load(data), opened, {**opened, pin: 1 - p.idle[pin]})
     shown = data if pin != p.data or not comes_before else value
     return pair_search(p, name, comes_before, pin, value, ramp, clock_ramp, p.off, history, comes_before, shown,
                        watch=pin if comes_before else p.clock)
@@ -128,7 +125,7 @@ def clock_pulse(p: Protocol, value: int, ramp: float) -> Search:
         return Event(at, 0.0, at + width if p.is_clock_gate else end, bool(p.out(value)), p.clock, ramp)
 
     return pulse_search(p, f"active pulse of {p.clock}, storing {value}", p.clock, p.on, ramp, event,
-                        (*load(p, before), p.first(value)))
+                        (*p.load(before), p.first(value)))
 
 
 def idle_pulse(p: Protocol, value: int, ramp: float) -> Search:
@@ -141,7 +138,7 @@ def idle_pulse(p: Protocol, value: int, ramp: float) -> Search:
         return Event(at if falls else at + width, 0.0, end, bool(p.out(value)), p.clock, ramp)
 
     return pulse_search(p, f"idle pulse of {p.clock}, storing {value}", p.clock, p.off, ramp, event,
-                        (*load(p, 1 - value)[:2], p.first(value, p.on)))
+                        (*p.load(1 - value)[:2], p.first(value, p.on)))
 
 
 def force_pulse(p: Protocol, pin: str, ramp: float) -> Search:
@@ -151,7 +148,7 @@ def force_pulse(p: Protocol, pin: str, ramp: float) -> Search:
     def event(at: float, end: float, width: float) -> Event:
         return Event(at, 0.0, end, bool(p.out(p.forces[pin])), pin, ramp)
 
-    return pulse_search(p, f"pulse of {pin}", pin, 1 - p.idle[pin], ramp, event, load(p, other))
+    return pulse_search(p, f"pulse of {pin}", pin, 1 - p.idle[pin], ramp, event, p.load(other))
 
 
 def pulse_search(p: Protocol, name: str, pin: str, value: int, ramp: float,
@@ -166,8 +163,3 @@ def pulse_search(p: Protocol, name: str, pin: str, value: int, ramp: float,
 
     shortest = max(ramp, FAST_S / 2)
     return Search(name, analysis, history, 2 * p.u + ramp, shortest, True, False, shortest + 1e-12, 0.1 * p.u)
-
-
-def load(p: Protocol, stored: int) -> tuple[PinValues, ...]:
-    """A clock pulse that stores a value."""
-    return p.first(stored), p.first(stored, p.on), p.first(stored)
