@@ -27,7 +27,7 @@ from flow.characterise.kit import cell_file
 from flow.characterise.liberty import library_text
 from flow.characterise.liberty_read import parse_liberty
 from flow.characterise.models import model_card
-from flow.characterise.ngspice import charge, crossing
+from flow.characterise.ngspice import Simulator, charge, crossing
 from flow.characterise.result import CellResult, Leakage, Pin, PowerArc, Table, TimingArc
 from flow.characterise.static import static_cell
 from flow.characterise.stimuli import last_before
@@ -224,11 +224,12 @@ def test_names_are_checked():
 
 
 @needs_kit
-def test_cells_without_timing_have_their_area_and_constants():
-    tie = static_cell("conb_1", CORNERS["tt_025C_1v80"])
+def test_cells_without_timing_have_their_area_and_constants(tmp_path):
+    tie = static_cell("conb_1", CORNERS["tt_025C_1v80"], Simulator(tmp_path))
     assert {pin.name: pin.function for pin in tie.pins} == {"HI": "1", "LO": "0"}
     assert tie.area_um2 == pytest.approx(3 * 0.46 * 2.72)
-    assert static_cell("fill_4", CORNERS["tt_025C_1v80"]).area_um2 == pytest.approx(4 * 0.46 * 2.72)
+    fill = static_cell("fill_4", CORNERS["tt_025C_1v80"], Simulator(tmp_path))
+    assert fill.area_um2 == pytest.approx(4 * 0.46 * 2.72)
     check_result(tie)
 
 

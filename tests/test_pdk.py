@@ -13,6 +13,7 @@ from flow.pdk.config import CONFIGS, load_pdk_config, parse_pdk_config
 from flow.pdk.crosscheck import check_cells, compare_cells, compare_tracks, read_gds_pins
 from flow.pdk.drc import check_drc, parse_drc_report
 from flow.pdk.lef import parse_lef
+from flow.pdk.liberty import load_packed, packed_path
 from flow.pdk.tree import MANIFEST, Pdk, embedded_root, load_pdk
 from flow.steps.pdk import run_pdk
 from golden.spec import SpecError
@@ -162,8 +163,16 @@ def test_pdk_root_without_a_tree_is_refused_not_ignored(build, tmp_path):
         load_pdk(CONFIG, build, {"PDK_ROOT": str(tmp_path)})
 
 
-def test_liberty_that_is_not_there_is_said_to_be_missing(build):
+def test_the_tree_has_the_liberty_that_the_project_keeps(build):
     pdk = load_pdk(CONFIG, build, NO_CIEL)
+    kept = {corner for corner in CONFIG.corners if packed_path(CONFIG, corner).is_file()}
+    assert {*CONFIG.corners} - kept == {*pdk.missing_liberty()}
+    assert all(pdk.liberty(corner).read_text() == load_packed(CONFIG, corner) for corner in kept)
+
+
+def test_liberty_that_is_not_there_is_said_to_be_missing(pdk):
+    for corner in CONFIG.corners.values():
+        (pdk.root / corner.liberty).unlink(missing_ok=True)
     assert pdk.missing_liberty() == list(CONFIG.corners)
     with pytest.raises(SpecError, match="no Liberty file for corner tt_025C_1v80 in the embedded tree"):
         pdk.liberty("tt_025C_1v80")

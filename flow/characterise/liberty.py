@@ -1,13 +1,17 @@
 """Liberty text from results: the same results give the same bytes."""
 
+import numpy as np
+
 from flow.characterise.corner import CONSTRAINT_SLEWS_NS, MAX_TRANSITION_NS, N_LOADS, SLEWS_NS, Corner
-from flow.characterise.kit import LIBRARY, base_name
-from flow.characterise.result import CellResult, Pin, PowerArc, Table, TimingArc
+from flow.characterise.kit import CONFIG, LIBRARY, base_name
+from flow.characterise.result import MIN_PULSE_WIDTH, CellResult, Pin, PowerArc, Table, TimingArc
 
 NOTICE = "Characterised by Stillwater from layout with ngspice. Not made or approved by the foundry: not for signoff."
 CONSTRAINT_TYPES = ("setup_rising", "setup_falling", "hold_rising", "hold_falling", "recovery_rising",
                     "recovery_falling", "removal_rising", "removal_falling")
 POWER_PIN = "VPWR"
+SUPPLY_PINS = {"VGND": "primary_ground", "VNB": "pwell", "VPB": "nwell", "VPWR": "primary_power"}
+PULSE_ATTRIBUTES = {"rise_constraint": "min_pulse_width_high", "fall_constraint": "min_pulse_width_low"}
 
 Lines = list[str]
 
@@ -46,7 +50,7 @@ def header(corner: Corner) -> Lines:
                       (len(SLEWS_NS), N_LOADS)),
             *template("lu_table_template", "constraint_3x3", ("related_pin_transition", "constrained_pin_transition"),
                       (len(CONSTRAINT_SLEWS_NS),) * 2),
-            *template("lu_table_template", "pulse_3", ("related_pin_transition",), (len(CONSTRAINT_SLEWS_NS),)),
+            *template("lu_table_template", "pulse_3", ("constrained_pin_transition",), (len(CONSTRAINT_SLEWS_NS),)),
             *template("power_lut_template", "power_7x7", ("input_transition_time", "total_output_net_capacitance"),
                       (len(SLEWS_NS), N_LOADS)),
             *template("power_lut_template", "power_7", ("input_transition_time",), (len(SLEWS_NS),)),
@@ -65,14 +69,16 @@ def cell_group(result: CellResult) -> Lines:
     if result.leakage:
         mean = sum(leak.nanowatt for leak in result.leakage) / len(result.leakage)
         lines.append(f"cell_leakage_power : {number(mean)};")
+    if CONFIG.why_not(result.name) is not None:
+        lines += ['dont_use : "true";', 'dont_touch : "true";']
     if result.clock_gating:
         lines.append(f'clock_gating_integrated_cell : "{result.clock_gating}";')
     for leak in result.leakage:
         lines += group("leakage_power ()", [f'value : {number(leak.nanowatt)};', f'when : "{leak.when}";',
                                             f'related_pg_pin : "{POWER_PIN}";'] if leak.when else
                        [f'value : {number(leak.nanowatt)};', f'related_pg_pin : "{POWER_PIN}";'])
-    for name, kind in (("VGND", "primary_ground"), ("VNB", "pwell"), ("VPB", "nwell"), ("VPWR", "primary_power")):
-        lines += group(f'pg_pin ("{name}")', [f'pg_type : "{kind}";', f'voltage_name : "{name}";'])
+    for name in result.supplies:
+        lines += group(f'pg_pin ("{name}")', [f'pg_type : "{SUPPLY_PINS[name]}";', f'voltage_name : "{name}";'])
     if result.storage is not None:
         attributes = [f'{key} : "{text}";' for key, text in result.storage.attributes.items()]
         lines += group(f'{result.storage.kind} ("IQ", "IQ_N")', attributes)
@@ -85,8 +91,8 @@ def pin_group(result: CellResult, pin: Pin) -> Lines:
     lines = [f'direction : "{pin.direction}";', 'related_ground_pin : "VGND";', f'related_power_pin : "{POWER_PIN}";']
     if pin.direction == "output":
         lines += [f'function : "{pin.function}";'] if pin.function else []
-        lines += [f"max_capacitance : {number(pin.max_capacitance_pf)};"] if pin.max_capacitance_pf else []
-        lines.append('power_down_function : "(!VPWR + VGND)";')
+        lines += [f"max_capacitance : {number(largest_load(result, pin))};",
+                  f"max_transition : {MAX_TRANSITION_NS:.1f};", 'power_down_function : "(!VPWR + VGND)";']
     else:
         capacitance = (pin.rise_capacitance_pf + pin.fall_capacitance_pf) / 2
         lines += [f"capacitance : {number(capacitance)};", f"rise_capacitance : {number(pin.rise_capacitance_pf)};",
@@ -94,9 +100,9 @@ def pin_group(result: CellResult, pin: Pin) -> Lines:
                   f"max_transition : {MAX_TRANSITION_NS:.1f};", f'clock : "{str(pin.is_clock).lower()}";']
     if pin.clock_gate_role:
         lines.append(f'{pin.clock_gate_role} : "true";')
-    for way, width in (("high", pin.min_pulse_width_high_ns), ("low", pin.min_pulse_width_low_ns)):
-        if width:
-            lines.append(f"min_pulse_width_{way} : {number(width)};")
+    lines += [f"{PULSE_ATTRIBUTES[name]} : {number(table.values[0][0])};"
+              for arc in result.timing if arc.pin == pin.name and arc.timing_type == MIN_PULSE_WIDTH
+              for name, table in sorted(arc.tables.items(), reverse=True)]
     for power in result.power:
         if power.pin == pin.name:
             lines += power_group(power)
@@ -104,6 +110,21 @@ def pin_group(result: CellResult, pin: Pin) -> Lines:
         if arc.pin == pin.name:
             lines += timing_group(arc)
     return group(f'pin ("{pin.name}")', lines)
+
+
+def largest_load(result: CellResult, pin: Pin) -> float:
+    """The load (pF) up to which an output's transitions stay within the largest at this corner, by its tables.
+
+    The tables have the same loads at all corners and end where a transition at tt is the largest: a slower corner
+    reaches that earlier. A faster corner is not asked beyond its tables.
+    """
+    loads = [pin.max_capacitance_pf]
+    for arc in result.timing:
+        if arc.pin == pin.name:
+            for name, table in arc.tables.items():
+                if name.endswith("_transition"):
+                    loads.append(float(np.interp(MAX_TRANSITION_NS, table.values[0], table.index_2)))
+    return min(loads)
 
 
 def timing_group(arc: TimingArc) -> Lines:

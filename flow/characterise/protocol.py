@@ -1,4 +1,4 @@
-"""How a storage cell is operated: the sequences of edges behind each of its arcs and constraints.
+"""How a storage cell is operated: the edges behind each of its arcs (constraints: flow/characterise/searches.py).
 
 Times are in units of `u`, a sixth of the corner's settling time (1 ns at tt). `on` is the value that the clock pin
 has after the active edge of a flip-flop, in an open latch, or of a clock gate's clock when its output may be high.
@@ -7,18 +7,29 @@ has after the active edge of a flip-flop, in an open latch, or of a clock gate's
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flow.characterise.constraints import Search
 from flow.characterise.corner import Corner
 from flow.characterise.extract import ExtractedCell
 from flow.characterise.function import CellFunction, Expression, settle
-from flow.characterise.stimuli import FAST_S, Analysis, Edge, Event
+from flow.characterise.stimuli import Analysis, Edge, Event
 from golden.spec import SpecError
 
 Make = Callable[[float], Analysis]
 """From the ramp of the input (s) to the analysis."""
 
-MakeSearch = Callable[[float, float], Search]
-"""From the ramps of the related pin and of the constrained pin (s) to the search."""
+
+START_U = 0.1
+"""Before the ramp of a trial begins."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An experiment with one event, from the ramp of its input, that begins after a history of pin values.
+
+    The history is simulated once (flow.characterise.constraints.history_job).
+    """
+
+    history: tuple[dict[str, int], ...]
+    make: Make
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,11 @@ class Protocol:
     def off(self) -> int:
         return 1 - self.on
 
+    @property
+    def is_transparent(self) -> bool:
+        """Whether it is a latch that shows its data, not a flip-flop and not a clock gate."""
+        return self.kind == "latch" and not self.is_clock_gate
+
     def out(self, stored: int) -> int:
         """The output when this is stored (a clock gate's: with its clock on)."""
         return stored ^ self.inverted
@@ -66,74 +82,55 @@ class Protocol:
 
     # arcs
 
-    def arcs(self) -> list[tuple[str, str, str, Make]]:
-        """(input, timing type, sense, analysis) of every delay arc."""
+    def arcs(self) -> list[tuple[str, str, str, list[Trial]]]:
+        """(input, timing type, sense, trials) of every delay arc."""
         edge = "rising_edge" if self.on else "falling_edge"
         if self.is_clock_gate:
-            return [(self.clock, "combinational", "positive_unate", self.gated_clock)]
+            return [(self.clock, "combinational", "positive_unate", self.gated_clock())]
         if self.kind == "flipflop":
-            found = [(self.clock, edge, "non_unate", self.clock_to_output)]
+            found = [(self.clock, edge, "non_unate", self.clock_to_output())]
         else:
             sense = "negative_unate" if self.inverted else "positive_unate"
-            found = [(self.clock, edge, "non_unate", self.clock_to_output),
-                     (self.data, "combinational", sense, self.through_latch)]
+            found = [(self.clock, edge, "non_unate", self.clock_to_output()),
+                     (self.data, "combinational", sense, self.through_latch())]
         for pin, stored in self.forces.items():
             to_low_output = self.out(stored) == 0
             same = to_low_output == (self.idle[pin] == 1)
             found.append((pin, "clear" if to_low_output else "preset", "positive_unate" if same else "negative_unate",
-                          lambda ramp, pin=pin: self.forced(pin, ramp)))
+                          self.forced(pin)))
         return found
 
-    def clock_to_output(self, ramp: float) -> Analysis:
-        """Store 0, then 1 and 0 with the clock's ramp."""
-        u, edges, data, events = self.u, [*self.pulse(0.5 * self.u)], [], []
-        at = 3 * u
-        for value in (1, 0):
-            data.append(Edge(at, value))
-            active = at + 2 * u + ramp / 2
-            edges.append(Edge(active, self.on, ramp))
-            events.append(self.event(active, ramp, self.out(value), self.clock))
-            at = active + ramp / 2 + 6.5 * u
-            edges.append(Edge(at, self.off))
-            at += 2 * u
-        return Analysis(self.first(0), {self.clock: tuple(edges), self.data: tuple(data)}, tuple(events), at)
+    def load(self, stored: int) -> tuple[dict[str, int], ...]:
+        """A clock pulse that stores a value, as pin values one after another."""
+        return self.first(stored), self.first(stored, self.on), self.first(stored)
 
-    def through_latch(self, ramp: float) -> Analysis:
+    def trial(self, history: tuple[dict[str, int], ...], pin: str, output: int) -> Trial:
+        """The edge of a pin away from where the history left it, after which the output goes to a value."""
+        def make(ramp: float) -> Analysis:
+            at = START_U * self.u + ramp / 2
+            end = at + ramp / 2 + 6.5 * self.u
+            edges = {pin: (Edge(at, 1 - history[-1][pin], ramp),)}
+            return Analysis(history[-1], edges, (self.event(at, ramp, output, pin),), end)
+        return Trial(history, make)
+
+    def clock_to_output(self) -> list[Trial]:
+        """The clock with 1 at the data and 0 stored, and the other way round."""
+        return [self.trial((*self.load(1 - value), self.first(value)), self.clock, self.out(value)) for value in (1, 0)]
+
+    def through_latch(self) -> list[Trial]:
         """With the latch open, data rises and falls."""
-        rise = 2 * self.u + ramp / 2
-        fall = rise + ramp + 6.5 * self.u
-        edges = {self.data: (Edge(rise, 1, ramp), Edge(fall, 0, ramp))}
-        events = (self.event(rise, ramp, self.out(1), self.data), self.event(fall, ramp, self.out(0), self.data))
-        return Analysis(self.first(0, self.on), edges, events, fall + ramp / 2 + 6.5 * self.u)
+        return [self.trial((self.first(1 - value, self.on),), self.data, self.out(value)) for value in (1, 0)]
 
-    def gated_clock(self, ramp: float) -> Analysis:
+    def gated_clock(self) -> list[Trial]:
         """A clock gate that is enabled: its output follows the clock."""
-        rise = 2 * self.u + ramp / 2
-        fall = rise + ramp + 6.5 * self.u
-        edges = {self.clock: (Edge(rise, self.on, ramp), Edge(fall, self.off, ramp))}
-        events = (self.event(rise, ramp, 1, self.clock), self.event(fall, ramp, 0, self.clock))
-        return Analysis(self.first(1), edges, events, fall + ramp / 2 + 6.5 * self.u)
+        off, on = self.first(1), self.first(1, self.on)
+        return [self.trial((off,), self.clock, 1), self.trial((off, on), self.clock, 0)]
 
-    def forced(self, pin: str, ramp: float) -> Analysis:
-        """Store the other value, then force, once with the clock off and once with it on."""
-        u, value = self.u, 1 - self.forces[pin]
-        clock, force, events, at = [], [], [], 0.5 * self.u
-        for clock_on in (False, True):
-            clock += self.pulse(at)
-            at += 2.5 * u
-            if clock_on and self.kind == "flipflop":
-                clock.append(Edge(at, self.on))
-                at += 2 * u
-            active = at + ramp / 2 + 0.5 * u
-            force.append(Edge(active, 1 - self.idle[pin], ramp))
-            events.append(self.event(active, ramp, 1 - self.out(value), pin))
-            at = active + ramp / 2 + 6.5 * u
-            if clock_on and self.kind == "flipflop":
-                clock.append(Edge(at, self.off))
-                at += u
-            force.append(Edge(at, self.idle[pin]))
-            at += u
-        return Analysis(self.first(value), {self.clock: tuple(clock), pin: tuple(force)}, tuple(events), at)
+    def forced(self, pin: str) -> list[Trial]:
+        """The other value is stored and then forced away, with the clock off and, in a flip-flop, on."""
+        value = 1 - self.forces[pin]
+        histories = [self.load(value)] + ([self.load(value)[:2]] if self.kind == "flipflop" else [])
+        return [self.trial(history, pin, 1 - self.out(value)) for history in histories]
 
     # what inputs cost without an output that moves
 
@@ -177,132 +174,6 @@ class Protocol:
         edges, events, at = self.quiet_edges(pin, ramp, 3 * self.u, (active, self.idle[pin]))
         return Analysis(self.first(self.forces[pin]), {self.clock: self.pulse(0.5 * self.u), pin: tuple(edges)},
                         tuple(events), at)
-
-    # constraints
-
-    def constraints(self) -> list[tuple[str, str, str, MakeSearch]]:
-        """(constrained pin, timing type, table, search) of setup, hold, recovery and removal."""
-        closing = self.on if self.kind == "flipflop" or self.is_clock_gate else self.off
-        edge = "rising" if closing else "falling"
-        found = []
-        for value, table in ((1, "rise_constraint"), (0, "fall_constraint")):
-            for kind in ("setup", "hold"):
-                found.append((self.data, f"{kind}_{edge}", table,
-                              lambda c, d, kind=kind, value=value: self.data_search(kind, value, c, d)))
-        for pin in self.idle:
-            table = "rise_constraint" if self.idle[pin] else "fall_constraint"
-            for kind in ("recovery", "removal"):
-                found.append((pin, f"{kind}_{edge}", table,
-                              lambda c, d, kind=kind, pin=pin: self.force_search(kind, pin, c, d)))
-        return found
-
-    def reach(self, ramp_a: float, ramp_b: float) -> float:
-        """How far from each other two edges are tried."""
-        return 1.2 * self.u + 0.5 * (ramp_a + ramp_b)
-
-    def data_search(self, kind: str, value: int, clock_ramp: float, data_ramp: float) -> Search:
-        """Data goes to `value` before (setup) or after (hold) the clock's closing edge."""
-        reach = self.reach(clock_ramp, data_ramp)
-        edge_at = 3.5 * self.u + reach + data_ramp / 2 + clock_ramp / 2
-        end = edge_at + reach + data_ramp / 2 + clock_ramp / 2 + 3 * self.u
-        sign = -1 if kind == "setup" else 1
-        is_latch = self.kind == "latch" and not self.is_clock_gate
-        stored = value if kind == "setup" else 1 - value     # what must be stored in the end
-        before = 1 - stored
-
-        def analysis(time: float) -> Analysis:
-            data_at = edge_at + sign * time
-            if is_latch:
-                data = [Edge(data_at, value, data_ramp)]
-                edges = {self.clock: (Edge(edge_at, self.off, clock_ramp),), self.data: tuple(data)}
-                at = data_at if kind == "setup" else edge_at
-                ramp = data_ramp if kind == "setup" else clock_ramp
-                pin = self.data if kind == "setup" else self.clock
-                event = Event(at, 3 * self.u, end, bool(self.out(value)), pin, ramp)
-                return Analysis(self.first(1 - value, self.on), edges, (event,), end)
-            data = [Edge(data_at, value, data_ramp)]
-            first = 1 - value
-            if kind == "hold":                                # load the other value, then back, then the edge
-                data = [Edge(2.5 * self.u, 1 - value), *data]
-                first = before
-            clock = (*self.pulse(0.5 * self.u), Edge(edge_at, self.on, clock_ramp))
-            if self.is_clock_gate:
-                first, data = 1 - value, [Edge(data_at, value, data_ramp)]
-                clock = (Edge(edge_at, self.on, clock_ramp),)
-            event = Event(edge_at, edge_at - clock_ramp / 2 if not self.is_clock_gate else 2 * self.u, end,
-                          bool(self.out(stored)), self.clock, clock_ramp)
-            return Analysis(self.first(first), {self.clock: clock, self.data: tuple(data)}, (event,), end)
-
-        moves = True
-        if is_latch:
-            moves = kind == "setup"
-        elif self.is_clock_gate:
-            moves = stored == 1
-        return Search(f"{kind} of {self.data} to {value}", analysis, reach, -reach, moves)
-
-    def force_search(self, kind: str, pin: str, clock_ramp: float, ramp: float) -> Search:
-        """Clear or preset ends before (recovery) or after (removal) the clock's edge, with the other data."""
-        reach = self.reach(clock_ramp, ramp)
-        edge_at = 3.5 * self.u + reach + ramp / 2 + clock_ramp / 2
-        end = edge_at + reach + ramp / 2 + clock_ramp / 2 + 3 * self.u
-        sign = -1 if kind == "recovery" else 1
-        data = 1 - self.forces[pin]
-
-        def analysis(time: float) -> Analysis:
-            force = (Edge(0.3 * self.u, 1 - self.idle[pin]), Edge(edge_at + sign * time, self.idle[pin], ramp))
-            event = Event(edge_at, edge_at - clock_ramp / 2, end, bool(self.out(data)), self.clock, clock_ramp)
-            return Analysis(self.first(data), {self.clock: (Edge(edge_at, self.on, clock_ramp),), pin: force},
-                            (event,), end)
-
-        return Search(f"{kind} of {pin}", analysis, reach, -reach, kind == "recovery")
-
-    def pulses(self) -> list[tuple[str, str, Search]]:
-        """(pin, `high` or `low`, search) of the smallest pulses, with fast edges."""
-        found = []
-        values = (1,) if self.is_clock_gate else (0, 1)
-        for value in values:
-            found.append((self.clock, "high" if self.on else "low",
-                          Search(f"active pulse of {self.clock}, storing {value}",
-                                 lambda width, value=value: self.clock_pulse(value, width), 2 * self.u, FAST_S, True)))
-        if self.kind == "flipflop":
-            for value in (0, 1):
-                found.append((self.clock, "low" if self.on else "high",
-                              Search(f"idle pulse of {self.clock}, storing {value}",
-                                     lambda width, value=value: self.idle_pulse(value, width), 2 * self.u, FAST_S,
-                                     True)))
-        for pin in self.idle:
-            found.append((pin, "low" if self.idle[pin] else "high",
-                          Search(f"pulse of {pin}", lambda width, pin=pin: self.force_pulse(pin, width), 2 * self.u,
-                                 FAST_S, True)))
-        return found
-
-    def clock_pulse(self, value: int, width: float) -> Analysis:
-        """The other value is stored; a short pulse must store `value` (a clock gate: must come out)."""
-        at, end = 5 * self.u, 11 * self.u
-        if self.is_clock_gate:
-            event = Event(at, at - FAST_S, at + width, True, self.clock, FAST_S)
-            return Analysis(self.first(1), {self.clock: (Edge(at, self.on), Edge(at + width, self.off))}, (event,),
-                            end)
-        event = Event(at, at - FAST_S, end, bool(self.out(value)), self.clock, FAST_S)
-        clock = (*self.pulse(0.5 * self.u), Edge(at, self.on), Edge(at + width, self.off))
-        return Analysis(self.first(1 - value), {self.clock: clock, self.data: (Edge(3.5 * self.u, value),)}, (event,),
-                        end)
-
-    def idle_pulse(self, value: int, width: float) -> Analysis:
-        """The clock is off for a short time only, with new data since it was on; then it must store `value`."""
-        at, end = 6 * self.u, 10 * self.u
-        clock = (Edge(0.5 * self.u, self.on), Edge(at - width, self.off), Edge(at, self.on))
-        event = Event(at, at - FAST_S, end, bool(self.out(value)), self.clock, FAST_S)
-        return Analysis(self.first(1 - value), {self.clock: clock, self.data: (Edge(3 * self.u, value),)}, (event,),
-                        end)
-
-    def force_pulse(self, pin: str, width: float) -> Analysis:
-        """A short pulse of clear or preset must change what is stored."""
-        at, end = 5 * self.u, 10 * self.u
-        edges = {self.clock: self.pulse(0.5 * self.u),
-                 pin: (Edge(at, 1 - self.idle[pin]), Edge(at + width, self.idle[pin]))}
-        event = Event(at, at - FAST_S, end, bool(self.out(self.forces[pin])), pin, FAST_S)
-        return Analysis(self.first(1 - self.forces[pin]), edges, (event,), end)
 
     # states
 

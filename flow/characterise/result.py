@@ -3,6 +3,8 @@
 import msgspec
 
 Row = tuple[float, ...]
+MIN_PULSE_WIDTH = "min_pulse_width"
+"""The timing type of a pin's smallest pulses: rise_constraint for high ones, fall_constraint for low ones."""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -46,8 +48,6 @@ class Pin(msgspec.Struct, frozen=True):
     fall_capacitance_pf: float = 0.0
     is_clock: bool = False
     clock_gate_role: str = ""
-    min_pulse_width_high_ns: float = 0.0
-    min_pulse_width_low_ns: float = 0.0
 
 
 class Leakage(msgspec.Struct, frozen=True):
@@ -76,3 +76,4 @@ class CellResult(msgspec.Struct, frozen=True):
     leakage: tuple[Leakage, ...]
     storage: StorageGroup | None = None
     clock_gating: str = ""
+    supplies: tuple[str, ...] = ("VGND", "VNB", "VPB", "VPWR")

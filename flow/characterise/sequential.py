@@ -8,38 +8,57 @@ from dataclasses import dataclass
 import numpy as np
 
 from flow.characterise.combinational import NS, PF, PJ, geometric, make_table, mean, state_text
-from flow.characterise.constraints import find_limits
+from flow.characterise.constraints import find_limits, history_job, initial_lines, with_lines
 from flow.characterise.corner import (
     CONSTRAINT_SLEWS_NS,
     CORNERS,
     MAX_TRANSITION_NS,
     N_LOADS,
+    RAMP_OVER_SLEW,
     SLEWS_NS,
     SMALLEST_LOAD_PF,
     Corner,
 )
 from flow.characterise.extract import ExtractedCell
-from flow.characterise.function import CellFunction, liberty_text, settle, states
+from flow.characterise.function import CellFunction, Expression, liberty_text, settle, states
 from flow.characterise.leakage import leakage_job
-from flow.characterise.ngspice import Simulator
-from flow.characterise.protocol import Protocol, build_protocol
-from flow.characterise.result import CellResult, Leakage, Pin, PowerArc, Row, StorageGroup, Table, TimingArc
-from flow.characterise.stimuli import Analysis, stimuli_job
+from flow.characterise.ngspice import Job, Simulator
+from flow.characterise.protocol import Make, Protocol, Trial, build_protocol
+from flow.characterise.result import (
+    MIN_PULSE_WIDTH,
+    CellResult,
+    Leakage,
+    Pin,
+    PowerArc,
+    Row,
+    StorageGroup,
+    Table,
+    TimingArc,
+)
+from flow.characterise.searches import constraint_searches, pulse_searches
+from flow.characterise.stimuli import Event, stimuli_job
 from golden.spec import SpecError
+
+RAMPS_S = tuple(slew * 1e-9 * RAMP_OVER_SLEW for slew in SLEWS_NS)
+PULSE_TABLES = {"high": "rise_constraint", "low": "fall_constraint"}
+"""A pulse is named after its first edge."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The events of one arc or of what an input costs, an analysis for each slew.
+    """The events of one arc, or of what an input costs while no output moves, with the analyses to simulate.
 
-    quiet: no output moves; the events give the energy and charge of `pin` itself.
+    jobs:   their results together are, of each slew, the events in order.
+    events: of the smallest slew; what they are (direction, pin) is the same for all slews.
+    values: the value that each event's input goes to.
     """
 
     pin: str
     timing_type: str
     sense: str
-    analyses: tuple[Analysis, ...]
-    quiet: bool = False
+    jobs: tuple[Job, ...]
+    events: tuple[Event, ...]
+    values: tuple[int, ...]
 
 
 def characterise_sequential(cell: ExtractedCell, function: CellFunction, corner: Corner,
@@ -48,33 +67,29 @@ def characterise_sequential(cell: ExtractedCell, function: CellFunction, corner:
     protocol = build_protocol(cell, function, corner)
     loads = sequential_loads(cell, function, protocol, simulator)
     timing, power, charges = [], [], {pin: {"rise": [], "fall": []} for pin in function.inputs}
-    widths: dict[str, dict[str, float]] = {pin: {} for pin in function.inputs}
     for output in function.outputs:
         main = output == protocol.output
         own = protocol if main else build_protocol(cell, function, corner, output)
-        experiments = [Experiment(pin, kind, sense, tuple(make(slew * 1e-9 / 0.6) for slew in SLEWS_NS))
-                       for pin, kind, sense, make in own.arcs()]
-        quiet = [Experiment(pin, "", "", tuple(make(slew * 1e-9 / 0.6) for slew in SLEWS_NS), quiet=True)
-                 for pin, make in own.quiet()] if main else []
-        points = [load / PF for load in loads[output]]
-        results = simulator.run(
-            [stimuli_job(cell, corner, output, tuple(function.outputs), tuple(points), list(e.analyses), e.timing_type)
-             for e in experiments]
-            + [stimuli_job(cell, corner, output, tuple(function.outputs), tuple(points[:1]), list(e.analyses), "quiet")
-               for e in quiet])
+        points = tuple(load / PF for load in loads[output])
+        outputs = tuple(function.outputs)
+        experiments = [arc_experiment(cell, corner, output, outputs, points, arc, simulator) for arc in own.arcs()]
+        quiet = [quiet_experiment(cell, corner, output, outputs, points, *costs)
+                 for costs in (own.quiet() if main else [])]
+        results = run_experiments([*experiments, *quiet], simulator)
         own_energy = {}
         for experiment, result in zip(quiet, results[len(experiments):], strict=True):
             own_energy[experiment.pin] = quiet_power(experiment, result, corner)
             collect_charges(experiment, result, charges)
         power += own_energy.values()
         for experiment, result in zip(experiments, results, strict=False):
+            if main and own.is_transparent and experiment.pin == own.data:      # the latch open, not only closed
+                collect_charges(experiment, result, charges)
             timing += timing_arcs(cell, corner, output, experiment, result, loads[output])
             power += power_arcs(corner, output, experiment, result, loads[output], own_energy)
         if main:
-            constraints, widths = measure_constraints(cell, function, protocol, corner, simulator)
-            timing += constraints
-    pins = [input_pin(name, protocol, charges[name], widths[name], corner) for name in function.inputs]
-    pins += [Pin(name, "output", "" if protocol.is_clock_gate else liberty_text(expression), loads[name][-1],
+            timing += measure_constraints(cell, function, protocol, corner, simulator)
+    pins = [input_pin(name, protocol, charges[name], corner) for name in function.inputs]
+    pins += [Pin(name, "output", "" if protocol.is_clock_gate else output_text(expression), loads[name][-1],
                  clock_gate_role="clock_gate_out_pin" if protocol.is_clock_gate else "")
              for name, expression in function.outputs.items()]
     gate = "latch_posedge" if protocol.is_clock_gate else ""
@@ -83,13 +98,52 @@ def characterise_sequential(cell: ExtractedCell, function: CellFunction, corner:
                       None if gate else storage_group(function), gate)
 
 
-def input_pin(name: str, protocol: Protocol, charges: dict, widths: dict, corner: Corner) -> Pin:
+def arc_experiment(cell: ExtractedCell, corner: Corner, output: str, outputs: tuple[str, ...],
+                   loads_f: tuple[float, ...], arc: tuple[str, str, str, list[Trial]], simulator: Simulator,
+                   ramps_s: tuple[float, ...] = RAMPS_S) -> Experiment:
+    """The jobs of an arc: one for each trial, since a deck begins in one state."""
+    pin, kind, sense, trials = arc
+    states = simulator.run([history_job(cell, corner, output, outputs, trial.history) for trial in trials])
+    jobs = []
+    analyses = [[trial.make(ramp) for ramp in ramps_s] for trial in trials]
+    for some, state in zip(analyses, states, strict=True):
+        job = stimuli_job(cell, corner, output, outputs, loads_f, some, kind)
+        jobs.append(with_lines(job, initial_lines(state, len(loads_f))))
+    firsts = [some[0] for some in analyses]
+    return Experiment(pin, kind, sense, tuple(jobs), tuple(first.events[0] for first in firsts),
+                      tuple(first.input_value(first.events[0]) for first in firsts))
+
+
+def quiet_experiment(cell: ExtractedCell, corner: Corner, output: str, outputs: tuple[str, ...],
+                     loads_f: tuple[float, ...], pin: str, make: Make) -> Experiment:
+    """What the edges of a pin cost when no output moves, with one load."""
+    analyses = [make(ramp) for ramp in RAMPS_S]
+    job = stimuli_job(cell, corner, output, outputs, loads_f[:1], analyses, "quiet")
+    events = analyses[0].events
+    return Experiment(pin, "", "", (job,), events, tuple(map(analyses[0].input_value, events)))
+
+
+def run_experiments(experiments: list[Experiment], simulator: Simulator) -> list[list]:
+    """Of each experiment [slew][event][copy] -> values (stimuli.measure_events)."""
+    results = iter(simulator.run([job for experiment in experiments for job in experiment.jobs]))
+    found = []
+    for experiment in experiments:
+        parts = [next(results) for _ in experiment.jobs]
+        found.append([[event for part in slew for event in part] for slew in zip(*parts, strict=True)])
+    return found
+
+
+def output_text(expression: Expression) -> str:
+    """What is stored, or its inverse, by the names that the ff or latch group gives them."""
+    return {"IQ": "IQ", "!IQ": "IQ_N"}[liberty_text(expression)]
+
+
+def input_pin(name: str, protocol: Protocol, charges: dict, corner: Corner) -> Pin:
     is_clock = name == protocol.clock
     roles = {protocol.clock: "clock_gate_clock_pin", protocol.data: "clock_gate_enable_pin"}
     return Pin(name, "input", rise_capacitance_pf=mean(charges["rise"]) / corner.voltage * PF,
                fall_capacitance_pf=mean(charges["fall"]) / corner.voltage * PF, is_clock=is_clock,
-               clock_gate_role=roles.get(name, "") if protocol.is_clock_gate else "",
-               min_pulse_width_high_ns=widths.get("high", 0.0), min_pulse_width_low_ns=widths.get("low", 0.0))
+               clock_gate_role=roles.get(name, "") if protocol.is_clock_gate else "")
 
 
 def sequential_loads(cell: ExtractedCell, function: CellFunction, protocol: Protocol,
@@ -100,11 +154,10 @@ def sequential_loads(cell: ExtractedCell, function: CellFunction, protocol: Prot
         own = build_protocol(cell, function, corner, output)
         width = sum(d.w for d in cell.devices if d.device[0] == "p" and output in (d.nets[0], d.nets[2]))
         probes = (0.05 * width, 0.1 * width)
-        make = own.arcs()[0][3]
-        [result] = simulator.run([stimuli_job(cell, corner, output, tuple(function.outputs),
-                                              tuple(probe / PF for probe in probes),
-                                              [make(SLEWS_NS[0] * 1e-9 / 0.6)], "largest load")])
-        slews = [[copy["slew"] * NS for copy in event] for event in result[0]]
+        experiment = arc_experiment(cell, corner, output, tuple(function.outputs),
+                                    tuple(probe / PF for probe in probes), own.arcs()[0], simulator, RAMPS_S[:1])
+        [[result]] = run_experiments([experiment], simulator)
+        slews = [[copy["slew"] * NS for copy in event] for event in result]
         largest = min(probes[0] + (MAX_TRANSITION_NS - near) / (far - near) * (probes[1] - probes[0])
                       for near, far in slews)
         found[output] = geometric(SMALLEST_LOAD_PF, round(float(largest), 6), N_LOADS)
@@ -116,7 +169,7 @@ def timing_arcs(cell: ExtractedCell, corner: Corner, output: str, experiment: Ex
     """The arc of an experiment; of several events in one direction the worst counts."""
     tables = {}
     for rises, edge in ((True, "rise"), (False, "fall")):
-        chosen = [k for k, event in enumerate(experiment.analyses[0].events) if event.rises == rises]
+        chosen = [k for k, event in enumerate(experiment.events) if event.rises == rises]
         if not chosen:
             continue
         for name, table in (("delay", f"cell_{edge}"), ("slew", f"{edge}_transition")):
@@ -134,8 +187,7 @@ def power_arcs(corner: Corner, output: str, experiment: Experiment, result: list
     """Energy of the output's edges less half of C V^2 of the load and less what the input's own group counts."""
     tables = {}
     for rises, edge in ((True, "rise"), (False, "fall")):
-        events = experiment.analyses[0].events
-        chosen = [k for k, event in enumerate(events) if event.rises == rises]
+        chosen = [k for k, event in enumerate(experiment.events) if event.rises == rises]
         if not chosen:
             tables[f"{edge}_power"] = make_table(loads, np.zeros((len(SLEWS_NS), len(loads))))
             continue
@@ -143,8 +195,8 @@ def power_arcs(corner: Corner, output: str, experiment: Experiment, result: list
         energy = energy.mean(axis=1) * corner.voltage * PJ - 0.5 * np.array(loads) * corner.voltage**2
         own = quiet.get(experiment.pin)
         if own is not None:
-            input_rises = experiment.analyses[0].input_value(events[chosen[0]]) == 1
-            energy = energy - np.array(own.tables["rise_power" if input_rises else "fall_power"].values[0])[:, None]
+            own_table = own.tables["rise_power" if experiment.values[chosen[0]] else "fall_power"]
+            energy = energy - np.array(own_table.values[0])[:, None]
         tables[f"{edge}_power"] = make_table(loads, energy)
     return [PowerArc(output, experiment.pin, tables)]
 
@@ -160,8 +212,7 @@ def quiet_power(experiment: Experiment, result: list, corner: Corner) -> PowerAr
 
 
 def events_to(experiment: Experiment, value: int) -> list[int]:
-    analysis = experiment.analyses[0]
-    return [k for k, event in enumerate(analysis.events) if analysis.input_value(event) == value]
+    return [k for k, given in enumerate(experiment.values) if given == value]
 
 
 def collect_charges(experiment: Experiment, result: list, charges: dict) -> None:
@@ -176,27 +227,28 @@ def average(arcs: list[PowerArc]) -> tuple[PowerArc, ...]:
 
 
 def measure_constraints(cell: ExtractedCell, function: CellFunction, protocol: Protocol, corner: Corner,
-                        simulator: Simulator) -> tuple[list[TimingArc], dict[str, dict[str, float]]]:
-    """Constraint groups, and the smallest pulse of each pin (ns) by `high` and `low`."""
-    slews_s = [slew * 1e-9 for slew in CONSTRAINT_SLEWS_NS]
-    wanted = [(pin, kind, table, i, j, search)
-              for pin, kind, table, make in protocol.constraints()
-              for i, related in enumerate(slews_s) for j, own in enumerate(slews_s)
-              for search in [make(related / 0.6, own / 0.6)]]
-    pulses = protocol.pulses()
-    limits = find_limits(cell, corner, protocol.output, tuple(function.outputs),
-                         [w[5] for w in wanted] + [search for _, _, search in pulses], simulator)
-    n = len(CONSTRAINT_SLEWS_NS)
+                        simulator: Simulator) -> list[TimingArc]:
+    """Constraint groups, and min_pulse_width groups of every pin that has one."""
+    ramps = [slew * 1e-9 * RAMP_OVER_SLEW for slew in CONSTRAINT_SLEWS_NS]
+    n = len(ramps)
+    wanted = [(pin, kind, table, i, j, make(ramps[i], ramps[j]))
+              for pin, kind, table, make in constraint_searches(protocol) for i in range(n) for j in range(n)]
+    pulses = [(pin, level, i, make(ramps[i])) for pin, level, make in pulse_searches(protocol) for i in range(n)]
+    limits = [limit * NS for limit in find_limits(cell, corner, protocol.output, tuple(function.outputs),
+                                                  [w[-1] for w in (*wanted, *pulses)], simulator)]
     grids: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for (pin, kind, table, i, j, _), limit in zip(wanted, limits, strict=False):
-        grids.setdefault((pin, kind), {}).setdefault(table, np.zeros((n, n)))[i, j] = limit * NS
-    arcs = [TimingArc(pin, protocol.clock, kind, "", {
+        grids.setdefault((pin, kind), {}).setdefault(table, np.zeros((n, n)))[i, j] = limit
+    widths: dict[str, dict[str, np.ndarray]] = {}
+    for (pin, level, i, _), limit in zip(pulses, limits[len(wanted):], strict=True):
+        row = widths.setdefault(pin, {}).setdefault(PULSE_TABLES[level], np.zeros(n))
+        row[i] = max(row[i], limit)
+    return ([TimingArc(pin, protocol.clock, kind, "", {
         name: Table(CONSTRAINT_SLEWS_NS, CONSTRAINT_SLEWS_NS, tuple(tuple(map(float, row)) for row in grid))
         for name, grid in tables.items()}) for (pin, kind), tables in grids.items()]
-    widths: dict[str, dict[str, float]] = {pin: {} for pin in function.inputs}
-    for (pin, level, _), limit in zip(pulses, limits[len(wanted):], strict=True):
-        widths[pin][level] = max(widths[pin].get(level, 0.0), limit * NS)
-    return arcs, widths
+        + [TimingArc(pin, pin, MIN_PULSE_WIDTH, "", {
+            name: Table(CONSTRAINT_SLEWS_NS, (), (tuple(map(float, row)),)) for name, row in rows.items()})
+           for pin, rows in widths.items()])
 
 
 def storage_group(function: CellFunction) -> StorageGroup:

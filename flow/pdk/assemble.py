@@ -16,6 +16,7 @@ import klayout.db as kdb
 import msgspec
 
 from flow.pdk.config import Package, PdkConfig
+from flow.pdk.liberty import LIBERTY, LICENCE, ORIGIN, load_packed
 from golden.spec import Spec, SpecError
 
 CELLS = "src/{library}/cells/*/{library}__*"
@@ -48,8 +49,11 @@ class Manifest(Spec, frozen=True):
     files: tuple[ManifestEntry, ...]
 
 
-def assemble(config: PdkConfig, tree: Path) -> Manifest:
-    """Writes the tree (libs.ref, libs.tech) into the folder `tree`. SpecError for a missing or other package."""
+def assemble(config: PdkConfig, tree: Path, liberty: Path = LIBERTY) -> Manifest:
+    """Writes the tree (libs.ref, libs.tech) into the folder `tree`. SpecError for a missing or other package.
+
+    liberty: the folder of this project's own Liberty files; corners that have none there get none.
+    """
     homes = {package.name: find_package(package) for package in config.packages}
     cells, decks = (package for package in config.packages)
     entries = _write_cells(config, homes[cells.name], cells, tree)
@@ -61,6 +65,7 @@ def assemble(config: PdkConfig, tree: Path) -> Manifest:
             raise SpecError(f"package {cells.name} {cells.version} must hold the models of {device}, and holds none")
         for source in sources:
             entries.append(_copy(source, tree, f"{config.models}/{source.name}", cells))
+    entries += _unpack_liberty(config, tree, liberty)
     return Manifest(config.name, {package.name: package.version for package in config.packages},
                     tuple(sorted(entries, key=lambda entry: entry.path)))
 
@@ -163,6 +168,18 @@ def join_gds(paths: Iterable[Path]) -> bytes:
     return layout.write_bytes(options)
 
 
+def _unpack_liberty(config: PdkConfig, tree: Path, folder: Path) -> list[ManifestEntry]:
+    entries = []
+    for name, corner in config.corners.items():
+        text = load_packed(config, name, folder)
+        if text is not None:
+            path = tree / corner.liberty
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            entries.append(ManifestEntry(corner.liberty, ORIGIN, LICENCE, text.count("\n  cell ("), _sha256(path)))
+    return entries
+
+
 def _copy(source: Path, tree: Path, place: str, package: Package, licence: str | None = None) -> ManifestEntry:
     if not source.is_file():
         raise SpecError(f"package {package.name} {package.version} must hold {source.name}, and does not ({source})")
@@ -172,9 +189,13 @@ def _copy(source: Path, tree: Path, place: str, package: Package, licence: str |
 
 
 def _entry(path: Path, place: str, package: Package, n_sources: int, licence: str | None = None) -> ManifestEntry:
+    return ManifestEntry(place, f"{package.name} {package.version}", licence or package.licence, n_sources,
+                         _sha256(path))
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return ManifestEntry(place, f"{package.name} {package.version}", licence or package.licence, n_sources, sha256)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Are the views of the standard cells of one mind? Every cell in LEF, GDS, CDL, SPICE, Verilog, with the same pins."""
+"""Are the views of the standard cells of one mind? Every cell in LEF, GDS, CDL, SPICE, Verilog, with the same pins.
+
+Liberty, where there is one, may have fewer cells.
+"""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +11,7 @@ import klayout.db as kdb
 
 from flow.pdk.config import PdkConfig
 from flow.pdk.lef import LefMacro, parse_lef
+from flow.pdk.liberty import compare_liberty
 from flow.pdk.netlist_pins import parse_subcircuit_pins, parse_verilog_pins
 from flow.pdk.tree import Pdk
 
@@ -30,6 +34,8 @@ def check_cells(pdk: Pdk) -> tuple[int, list[str]]:
     leave_out_tied_wells(views["Verilog"], pins, pdk.config)
     found = compare_cells(pins, views)
     found += compare_sizes(lef, pdk.config)
+    for corner in sorted(set(pdk.config.corners) - set(pdk.missing_liberty())):
+        found += compare_liberty(pdk.liberty(corner).read_text(), lef, corner)
     found += compare_tracks(pdk.view("tech_lef_nom").read_text(), pdk.config)
     return len(lef), found
 

@@ -15,6 +15,7 @@ from flow.metrics import Value
 from flow.pdk.assemble import assemble, load_manifest, write_manifest
 from flow.pdk.config import CONFIGS, PdkConfig, load_pdk_config
 from flow.pdk.crosscheck import check_cells
+from flow.pdk.liberty import liberty_files
 from flow.pdk.tree import MANIFEST, Pdk, find_ciel, load_pdk
 from flow.step import ROOT, Step, Work, file_sha256, input_name, run_step_once
 from golden.spec import SpecError
@@ -28,7 +29,7 @@ def run_pdk(build: Path, name: str = "sky130") -> Pdk:
     if find_ciel(config) is None:
         step = Step("pdk", run=partial(make_tree, config), required_metrics=("pdk__cell__count",))
         run_step_once(step, build / "pdk" / config.name, config={"sources_sha256": _sources_sha256(config)},
-                      inputs=[CONFIGS / f"{name}.yaml"])
+                      inputs=[CONFIGS / f"{name}.yaml", *liberty_files(config)])
     return load_pdk(config, build)
 
 
@@ -51,7 +52,7 @@ def print_pdk(pdk: Pdk, build: Path) -> None:
         _print_manifest(console, build / "pdk" / config.name / MANIFEST, config)
     missing = set(pdk.missing_liberty())
     for name, corner in config.corners.items():
-        state = "no Liberty yet: not characterised" if name in missing else "Liberty there"
+        state = "no Liberty: not characterised" if name in missing else "Liberty there"
         conditions = f"{corner.temperature_c:g} C {corner.voltage_v:.2f} V"
         console.print(f"  corner {name}: {corner.process} {conditions}, {state}")
     console.print("  cells that no step places:")
