@@ -17,6 +17,9 @@ from golden.spec import SpecError
 PROBE_PF_PER_UM = (0.05, 0.1)
 """Loads that the largest load is extrapolated from, per um of p width at the output."""
 
+PROBE_SHRINKS = (1, 4, 16)
+"""Stacks of transistors drive less: the loads are divided by these until the output comes in time."""
+
 SCAN_SLEWS_NS = (SLEWS_NS[1], SLEWS_NS[4])
 MOST_HIDDEN_STATES = 8
 NS, PJ, PF = 1e9, 1e12, 1e12
@@ -116,20 +119,30 @@ def quiet_sides(function: CellFunction, pin: str) -> tuple[dict[str, int], ...]:
 
 def load_points(cell: ExtractedCell, function: CellFunction, output: str, arcs: list[Arc],
                 simulator: Simulator) -> Row:
-    """Seven loads (pF), geometric up to where the output's transition is the largest allowed, at tt."""
-    corner = CORNERS["tt_025C_1v80"]
+    """Seven loads (pF), geometric up to where the output's transition is the largest allowed, at tt.
+
+    The largest is on the line through two probes; where an output does not cross with those, with smaller ones.
+    """
     width = sum(d.w for d in cell.devices if d.device.startswith("p") and output in (d.nets[0], d.nets[2]))
-    probes = [width * load for load in PROBE_PF_PER_UM]
     mine = [arc for arc in arcs if arc.output == output]
+    for probes in (tuple(width * load / shrink for load in PROBE_PF_PER_UM) for shrink in PROBE_SHRINKS):
+        slews_ns = probe_slews(cell, tuple(function.outputs), mine, probes, simulator)
+        if not np.isnan(slews_ns).any():
+            near, far = slews_ns
+            largest = (probes[0] + (MAX_TRANSITION_NS - near) / (far - near) * (probes[1] - probes[0])).min()
+            return geometric(SMALLEST_LOAD_PF, round(float(largest), 6), N_LOADS)
+    raise SpecError(f"{output} of {cell.name} must follow its inputs with a load of {probes[1] * 1000:.1f} fF, and "
+                    "does not")
+
+
+def probe_slews(cell: ExtractedCell, outputs: tuple[str, ...], arcs: list[Arc], probes: Row,
+                simulator: Simulator) -> Grid:
+    """[probe][arc and edge] transitions (ns) at tt from the fastest ramp; NaN where the output does not cross."""
     results = simulator.run([
-        ramp_job(cell, corner, arc.pin, tuple(function.outputs),
-                 [Copy(arc.sides[0], output, probe / PF, arc.inverting) for probe in probes], SLEWS_NS[:1])
-        for arc in mine])
-    largest = min(
-        probes[0] + (MAX_TRANSITION_NS - near) / (far - near) * (probes[1] - probes[0])
-        for result in results for edge in ("rise", "fall")
-        for near, far in [quantity(result, f"slew_{edge}")[0] * NS])
-    return geometric(SMALLEST_LOAD_PF, round(float(largest), 6), N_LOADS)
+        ramp_job(cell, CORNERS["tt_025C_1v80"], arc.pin, outputs,
+                 [Copy(arc.sides[0], arc.output, probe / PF, arc.inverting) for probe in probes], SLEWS_NS[:1])
+        for arc in arcs])
+    return np.array([quantity(result, f"slew_{edge}")[0] for result in results for edge in ("rise", "fall")]).T * NS
 
 
 def geometric(first: float, last: float, n: int) -> Row:
@@ -155,7 +168,7 @@ def worst_sides(cell: ExtractedCell, outputs: tuple[str, ...], arc: Arc, load_pf
 
 
 def quantity(result: list, name: str) -> Grid:
-    return np.array([[np.nan if copy[name] is None else copy[name] for copy in row] for row in result])
+    return np.array([[np.nan if copy[name] is None else copy[name] for copy in row] for row in result], float)
 
 
 def timing_arc(cell: ExtractedCell, arc: Arc, result: list, loads: Row, corner: Corner) -> TimingArc:

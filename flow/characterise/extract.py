@@ -150,5 +150,5 @@ def load_cdl(cell: str) -> tuple[tuple[str, ...], tuple[CdlDevice, ...]]:
         elif words and words[0].startswith("M"):
             value = dict(word.split("=") for word in words[6:])
             device = CdlDevice(words[5].removeprefix("special_"), *words[1:5], float(value["w"]), float(value["l"]))
-            devices += [device] * int(value["m"])
+            devices += [device] * int(value.get("m", 1))
     return ports, tuple(devices)
