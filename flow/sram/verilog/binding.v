@@ -30,7 +30,7 @@ module stillwater_sram #(
                 .clk(clk_macro), .a(addr), .d(wdata), .we(wmask), .q(rdata)
             );
         end
-        else begin : bank
+        else begin : no_bank
             no_macro_of_this_shape macro ();      // stops elaboration: this file binds @WORDS@x@BITS@ only
         end
     endgenerate

@@ -29,7 +29,7 @@ module stillwater_sram #(
                 .clk1(1'b0), .csb1(1'b1), .addr1({ADDR_BITS{1'b0}}), .dout1()
             );
         end
-        else begin : bank
+        else begin : no_bank
             no_macro_of_this_shape macro ();      // stops elaboration: this file binds @WORDS@x@BITS@ only
         end
     endgenerate
