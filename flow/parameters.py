@@ -30,8 +30,7 @@ class Parameter:
 
 
 DESIGN = Parameter("design", "all", "shipped names with commas between them, or the path of a .yaml")
-WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, or OpenRAM macros of a ciel tree by name, "
-                  "with commas between them; auto: as the designs")
+WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, names of OpenRAM macros; auto: as the designs")
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
 CELL = Parameter("cell", "all", "cells of the library without its prefix, with commas between them, or all")
 CORNER = Parameter("corner", "all", "corners with commas between them, or all")

@@ -1,8 +1,8 @@
 """Small views with the interface of OpenRAM's macros, for trees that tests make up.
 
 The interface is that of the published macros (github.com/VLSIDA/sky130_sram_macros): names, directions and ranges of
-pins, inputs taken at the rising edge of clk0, read data and writes at the falling edge with one delay, read data unknown
-T_HOLD after every rising edge. There is no memory in layout and netlist.
+pins, inputs taken at the rising edge of clk0, read data and writes at the falling edge with one delay, read data
+unknown T_HOLD after every rising edge. There is no memory in layout and netlist.
 """
 
 import klayout.db as kdb
@@ -110,8 +110,8 @@ def liberty(spec):
     for name, width in buses.items():
         lines += [f"    type ({name}){{", "    base_type : array;", "    data_type : bit;", f"    bit_width : {width};",
                   f"    bit_from : {width - 1};", "    bit_to : 0;", "    }"]
-    lines += [f"cell ({spec.name}){{", "    memory(){", "    type : ram;", f"    word_width : {spec.word_bits};", "    }",
-              "    area : 190712.5;"]
+    lines += [f"cell ({spec.name}){{", "    memory(){", "    type : ram;", f"    word_width : {spec.word_bits};",
+              "    }", "    area : 190712.5;"]
     lines += [f"    pg_pin({name}) {{ voltage_name : {name.upper()}; pg_type : primary_{pin.use.lower()}; }}"
               for name, pin in spec.supplies.items()]
     kinds = {"din0": "data", "dout0": "data", "addr0": "addr", "wmask0": "wmask", "addr1": "addr", "dout1": "data"}

@@ -153,8 +153,8 @@ def wrong_edges(operations, lines):
 
 @pytest.mark.parametrize("simulator, name", [
     ("icarus", "512x8"), ("icarus", "512x16"), ("icarus", "512x32"), ("icarus", "512x64"),
-    ("verilator", "512x8"), ("verilator", "512x32"), ("verilator", "512x64"),
-    *((simulator, name) for simulator in ("icarus", "verilator") for name in OPENRAMS)])
+    ("verilator", "512x32"), ("verilator", "512x64"),
+    *(("icarus", name) for name in OPENRAMS), ("verilator", OPENRAMS[1])])
 def test_macro_and_contract_read_the_same_and_idle_cycles_cost_no_edge(tmp_path, simulator, name):
     spec = find_spec(name)
     operations = random_operations(spec)
