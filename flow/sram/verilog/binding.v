@@ -1,6 +1,7 @@
 // The memory seam of docs/datapath.md, bound to the SRAM macro @NAME@.
 // The macro has no chip enable: each of its clock edges reads or writes. So it gets a clock of its own, which stands
 // still in idle cycles.
+`timescale 1ns / 1ps
 `default_nettype none
 
 module stillwater_sram #(

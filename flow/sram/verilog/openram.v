@@ -1,6 +1,7 @@
 // The memory seam of docs/datapath.md, bound to the SRAM macro @NAME@.
 // An idle cycle is csb0 = 1. Read data come out after the falling edge of clk, so half a period is left of them. Port 1,
-// which only reads, is tied off.
+// which only reads, is tied off. The macro's own file has no timescale: read after this one, its delays are in ns.
+`timescale 1ns / 1ps
 `default_nettype none
 
 module stillwater_sram #(
