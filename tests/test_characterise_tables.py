@@ -10,7 +10,7 @@ pytest.importorskip("klayout.db", reason="the PyPI package klayout is not instal
 
 from flow.characterise.cells import characterised_cells, check_cells, why_not
 from flow.characterise.checks import check_corners, check_result
-from flow.characterise.combinational import Arc, find_arcs, power_arc
+from flow.characterise.combinational import Arc, condition, find_arcs, power_arc
 from flow.characterise.corner import CORNERS, SLEWS_NS, find_corner
 from flow.characterise.extract import Device, ExtractedCell
 from flow.characterise.function import (
@@ -40,7 +40,7 @@ A, B, C = (("pin", name) for name in "ABC")
 def device(kind, drain, gate, source):
     nets = (drain, gate, source)
     return Device({"n": "nfet_01v8", "p": "pfet_01v8_hvt"}[kind], nets, nets, "VNB" if kind == "n" else "VPB",
-                  1.0, 0.15, 0.2, 0.2, 2.0, 2.0, 0.26, 0.26, 0.0, 0.0)
+                  1.0, 0.15, 0.2, 0.2, 2.0, 2.0, 0.26, 0.26)
 
 
 NAND = ExtractedCell("nand", ("A", "B", "VGND", "VNB", "VPB", "VPWR", "Y"), (
@@ -104,6 +104,9 @@ def test_arcs_of_both_senses():
     arcs = {(arc.pin, arc.sense): arc.sides for arc in find_arcs(xor)}
     assert arcs["A", "positive_unate"] == ({"B": 0},) and arcs["A", "negative_unate"] == ({"B": 1},)
     assert len(arcs) == 4
+    assert [condition(arc, find_arcs(xor)) for arc in find_arcs(xor)] == ["!B", "B", "!A", "A"]
+    [nand, _] = find_arcs(CellFunction(("A", "B"), {"Y": ("not", ("and", A, B))}, None))
+    assert condition(nand, [nand]) == ""
 
 
 def measured(**values):
@@ -116,10 +119,10 @@ def test_energy_is_without_the_load_and_without_what_the_input_counts():
                                 "fall_power": Table(SLEWS_NS, (), ((0.25,) * 7,))})
     corner = CORNERS["tt_025C_1v80"]
     result = measured(supply_rise=1e-12, supply_fall=0.0)
-    power = power_arc(NAND_FUNCTION, arc, result, (0.1,), corner, hidden)
+    power = power_arc(NAND_FUNCTION, arc, result, (0.1,), corner, hidden, "B")
     load = 0.5 * 0.1 * 1.8**2
     assert power.tables["rise_power"].values[0] == pytest.approx([1.8 - load - 0.25])   # the output rises: A falls
-    assert power.tables["fall_power"].values[0] == pytest.approx([-load - 0.5])
+    assert power.tables["fall_power"].values[0] == pytest.approx([-load - 0.5]) and power.when == "B"
 
 
 def test_waves_are_measured_between_points():

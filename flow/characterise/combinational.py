@@ -45,6 +45,7 @@ def characterise_combinational(cell: ExtractedCell, function: CellFunction, corn
     check_function(cell, function)
     outputs = tuple(function.outputs)
     arcs = find_arcs(function)
+    when = {(arc.pin, arc.output, arc.inverting): condition(arc, arcs) for arc in arcs}
     loads = {name: load_points(cell, function, name, arcs, simulator) for name in outputs}
     arcs = [worst_sides(cell, outputs, arc, loads[arc.output][3], corner, simulator) for arc in arcs]
     copies = [[Copy(side, arc.output, load / PF, arc.inverting) for side in arc.sides for load in loads[arc.output]]
@@ -62,7 +63,8 @@ def characterise_combinational(cell: ExtractedCell, function: CellFunction, corn
     timing, power = [], list(quiet.values())
     for arc, result in zip(arcs, measured, strict=False):
         timing.append(timing_arc(cell, arc, result, loads[arc.output], corner))
-        power.append(power_arc(function, arc, result, loads[arc.output], corner, quiet.get(arc.pin)))
+        power.append(power_arc(function, arc, result, loads[arc.output], corner, quiet.get(arc.pin),
+                               when[arc.pin, arc.output, arc.inverting]))
         for edge, found in charges[arc.pin].items():
             found.append(float(quantity(result, f"pin_{edge}").mean()))
     for (pin, _), result in zip(hidden, measured[len(arcs):], strict=True):
@@ -73,7 +75,7 @@ def characterise_combinational(cell: ExtractedCell, function: CellFunction, corn
                 fall_capacitance_pf=mean(charges[name]["fall"]) / corner.voltage * PF) for name in function.inputs]
     pins += [Pin(name, "output", liberty_text(expression), loads[name][-1])
              for name, expression in function.outputs.items()]
-    return CellResult(cell.name, corner.name, cell.area_um2, tuple(pins), tuple(timing), merge_power(power),
+    return CellResult(cell.name, corner.name, cell.area_um2, tuple(pins), tuple(timing), tuple(power),
                       tuple(Leakage(state_text(values), leak) for values, leak in
                             zip(states(function.inputs), leaks, strict=True)))
 
@@ -95,6 +97,13 @@ def find_arcs(function: CellFunction) -> list[Arc]:
                     moves[low > high].append(side)
             arcs += [Arc(pin, output, inverting, tuple(sides)) for inverting, sides in moves.items() if sides]
     return arcs
+
+
+def condition(arc: Arc, arcs: list[Arc]) -> str:
+    """The states of an arc as a `when`, or "" where its input and output have no arc of the other sense."""
+    if sum((other.pin, other.output) == (arc.pin, arc.output) for other in arcs) == 1:
+        return ""
+    return " | ".join(f"({state_text(side)})" if len(arc.sides) > 1 else state_text(side) for side in arc.sides)
 
 
 def quiet_sides(function: CellFunction, pin: str) -> tuple[dict[str, int], ...]:
@@ -162,7 +171,7 @@ def timing_arc(cell: ExtractedCell, arc: Arc, result: list, loads: Row, corner: 
 
 
 def power_arc(function: CellFunction, arc: Arc, result: list, loads: Row, corner: Corner,
-              hidden: PowerArc | None) -> PowerArc:
+              hidden: PowerArc | None, when: str) -> PowerArc:
     """Energy from the supply at each edge less half of C V^2 of the load, the mean over states of the others.
 
     A timer adds what the input's own group says to what is here: that is taken off. Where several outputs move, each
@@ -178,7 +187,7 @@ def power_arc(function: CellFunction, arc: Arc, result: list, loads: Row, corner
             table = hidden.tables[f"{other if arc.inverting else edge}_power"]
             energy = energy - np.array(table.values[0])[:, None, None]
         tables[f"{edge}_power"] = make_table(loads, (energy / np.array(n_moving)[:, None]).mean(axis=1))
-    return PowerArc(arc.output, arc.pin, tables)
+    return PowerArc(arc.output, arc.pin, tables, when)
 
 
 def hidden_power(pin: str, result: list, corner: Corner) -> PowerArc:
@@ -186,19 +195,6 @@ def hidden_power(pin: str, result: list, corner: Corner) -> PowerArc:
     return PowerArc(pin, "", {f"{edge}_power": Table(SLEWS_NS, (), (tuple(
         float(value) for value in quantity(result, f"supply_{edge}").mean(axis=1) * corner.voltage * PJ),))
         for edge in ("rise", "fall")})
-
-
-def merge_power(arcs: list[PowerArc]) -> tuple[PowerArc, ...]:
-    """One group for each pair of pins: arcs of both senses become their mean."""
-    merged = []
-    for key in dict.fromkeys((arc.pin, arc.related_pin) for arc in arcs):
-        same = [arc for arc in arcs if (arc.pin, arc.related_pin) == key]
-        tables = {name: Table(table.index_1, table.index_2, tuple(
-            tuple(mean(list(column)) for column in zip(*rows, strict=True))
-            for rows in zip(*(arc.tables[name].values for arc in same), strict=True)))
-            for name, table in same[0].tables.items()}
-        merged.append(PowerArc(*key, tables))
-    return tuple(merged)
 
 
 def make_table(loads: Row, values: Grid) -> Table:

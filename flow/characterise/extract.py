@@ -10,14 +10,13 @@ import msgspec
 from flow.characterise import capacitance, grid, layout, resistance, technology
 from flow.characterise.kit import LIBRARY, cell_file
 from flow.characterise.layout import CellLayout, load_layout
-from flow.characterise.technology import CONTACTS_IN_MODEL, GATE_TO_CONTACT_UM, SHEET_OHM
 
 SOURCES = (capacitance, grid, layout, resistance, technology)
 """Modules that decide what is extracted; their text is part of the key of a stored extraction."""
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A transistor of the netlist; lengths in um, areas in um2, nrd and nrs in ohm (the models have rsh = 1).
+    """A transistor of the netlist; lengths in um, areas in um2.
 
     nets are those of the layout (drain, gate, source), nodes include the resistance inside a net.
     """
@@ -34,8 +33,6 @@ class Device(msgspec.Struct, frozen=True):
     ps: float
     sa: float
     sb: float
-    nrd: float
-    nrs: float
 
 
 class Element(msgspec.Struct, frozen=True):
@@ -91,16 +88,12 @@ def extract_cell(cell: str, store: Path | None = None) -> ExtractedCell:
 
 def build_netlist(cell: CellLayout, name: str, ports: tuple[str, ...]) -> ExtractedCell:
     resistors, nodes = resistance.extract_resistance(cell)
-    contacted = {cut.below for cut in cell.cuts}
     devices = []
     for number, t in enumerate(cell.transistors):
-        sheet = SHEET_OHM[t.device[0] + "diff"]
-        outside = contacted if t.device[0] not in CONTACTS_IN_MODEL else ()
-        spread = [sheet * GATE_TO_CONTACT_UM / t.w if piece in outside else 0.0 for piece in (t.drain, t.source)]
+        at = nodes.of_transistor[number]
         devices.append(Device(
             t.device, (cell.nets[t.drain], cell.nets[t.gate], cell.nets[t.source]),
-            (nodes.of_fragment[t.drain], nodes.of_gate[number], nodes.of_fragment[t.source]),
-            t.bulk, t.w, t.l, t.ad, t.as_, t.pd, t.ps, t.sa, t.sb, *spread))
+            (at["drain"], at["gate"], at["source"]), t.bulk, t.w, t.l, t.ad, t.as_, t.pd, t.ps, t.sa, t.sb))
     farads = capacitance.extract_capacitance(cell)
     box = cell.region("boundary").bbox()
     return ExtractedCell(
@@ -122,7 +115,7 @@ def spice_lines(cell: ExtractedCell, prefix: str, connect: dict[str, str]) -> li
         drain, gate, source = map(node, d.nodes)
         lines.append(f"m{prefix}_{k} {drain} {gate} {source} {node(d.bulk)} {model_name(d.device, d.w, d.l)} "
                      f"w={d.w:.6g}u l={d.l:.6g}u ad={d.ad:.5g}p as={d.as_:.5g}p pd={d.pd:.5g}u ps={d.ps:.5g}u "
-                     f"sa={d.sa:.5g}u sb={d.sb:.5g}u nrd={d.nrd:.5g} nrs={d.nrs:.5g}")
+                     f"sa={d.sa:.5g}u sb={d.sb:.5g}u nrd=0 nrs=0")
     lines += [f"r{prefix}_{k} {node(r.a)} {node(r.b)} {r.value:.5g}" for k, r in enumerate(cell.resistors)]
     lines += [f"c{prefix}_{k} {node(c.a)} {node(c.b)} {c.value:.5g}" for k, c in enumerate(cell.capacitors)]
     return lines
@@ -130,7 +123,7 @@ def spice_lines(cell: ExtractedCell, prefix: str, connect: dict[str, str]) -> li
 
 def bare(cell: ExtractedCell) -> ExtractedCell:
     """The cell without resistance and capacitance: what a direct current needs."""
-    devices = tuple(msgspec.structs.replace(d, nodes=d.nets, nrd=0.0, nrs=0.0) for d in cell.devices)
+    devices = tuple(msgspec.structs.replace(d, nodes=d.nets) for d in cell.devices)
     return msgspec.structs.replace(cell, devices=devices, resistors=(), capacitors=())
 
 

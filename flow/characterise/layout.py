@@ -31,17 +31,21 @@ class Piece:
 
 @dataclass(frozen=True)
 class Cut:
-    """A contact: the piece under it, the piece over it, its middle."""
+    """A contact: the piece under it, the piece over it, its square."""
 
     layer: str
     below: int
     above: int
-    at: kdb.Point
+    box: kdb.Box
+
+    @property
+    def at(self) -> kdb.Point:
+        return self.box.center()
 
 
 @dataclass(frozen=True)
 class Transistor:
-    """A gate and what it joins; drain and source are pieces and can be exchanged.
+    """A gate and what it joins; drain and source are the pieces left and right of it and can be exchanged.
 
     w, l, sa, sb, pd, ps in um, ad, as_ in um2. pd and ps count the edge at the gate too (BSIM4 permod = 1);
     sa and sb are from the edges of this gate to the ends of the diffusion, other gates included.
@@ -52,7 +56,7 @@ class Transistor:
     drain: int
     source: int
     bulk: str
-    middle: kdb.Point
+    box: kdb.Box
     w: float
     l: float
     ad: float
@@ -125,7 +129,7 @@ def find_cuts(shapes: dict[str, kdb.Region], pieces: tuple[Piece, ...]) -> tuple
             at = polygon.bbox().center()
             below = [i for i, piece in enumerate(pieces) if piece.layer in lower and piece.contains(at)]
             above = [i for i, piece in enumerate(pieces) if piece.layer == upper and piece.contains(at)]
-            cuts += [Cut(layer, i, j, at) for i in below for j in above]
+            cuts += [Cut(layer, i, j, polygon.bbox()) for i in below for j in above]
     return tuple(cuts)
 
 
@@ -190,7 +194,7 @@ def find_transistors(shapes: dict[str, kdb.Region], pieces: tuple[Piece, ...], d
         sa, sb = stress_lengths(polygon.bbox(), shapes["diff"], dbu)
         found.append(Transistor(
             {"n": "nfet_01v8", "p": "pfet_01v8_hvt"}[doping], gate, left, right, {"n": "VNB", "p": "VPB"}[doping],
-            polygon.bbox().center(), round(w, 4), round(polygon.area() * dbu**2 / w, 4),
+            polygon.bbox(), round(w, 4), round(polygon.area() * dbu**2 / w, 4),
             area[0], area[1], perimeter[0], perimeter[1], sa, sb))
     return tuple(found)
 

@@ -118,6 +118,7 @@ def timing_group(arc: TimingArc) -> Lines:
 def power_group(arc: PowerArc) -> Lines:
     lines = [f'related_pin : "{arc.related_pin}";'] if arc.related_pin else []
     lines.append(f'related_pg_pin : "{POWER_PIN}";')
+    lines += [f'when : "{arc.when}";'] if arc.when else []
     for kind, table in sorted(arc.tables.items()):
         lines += table_group(kind, "power_7x7" if table.index_2 else "power_7", table)
     return group("internal_power ()", lines)

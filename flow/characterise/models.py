@@ -9,6 +9,7 @@ from functools import cache
 
 from flow.characterise.extract import Device, model_name
 from flow.characterise.kit import model_file
+from flow.characterise.technology import CONTACTED_OHM_UM
 from golden.spec import SpecError
 
 NOT_IN_A_CARD = {"lmin", "lmax", "wmin", "wmax", "level", "version"}
@@ -28,10 +29,23 @@ def model_card(device: str, w_um: float, l_um: float, process: str) -> str:
         fits = all(value_of(card[f"{axis}min"]) - EDGE_M <= size * 1e-6 < value_of(card[f"{axis}max"]) - EDGE_M
                    for axis, size in (("w", w_um), ("l", l_um)))
         if fits:
+            values = {key: value_of(text) for key, text in card.items() if key not in NOT_IN_A_CARD}
+            values["rdsw"] = without_contacts(device, values["rdsw"])
             lines = [f".model {model_name(device, w_um, l_um)} {kind} level=54 version=4.5"]
-            lines += [f"+ {key}={value_of(text):.10g}" for key, text in card.items() if key not in NOT_IN_A_CARD]
+            lines += [f"+ {key}={value:.10g}" for key, value in values.items()]
             return "\n".join(lines)
     raise SpecError(f"{device} has no model for w={w_um} um l={l_um} um at {process}")
+
+
+def without_contacts(device: str, rdsw: float) -> float:
+    """A card's series resistance of both sides (ohm um) less the contacts in it, which the netlist has as resistors.
+
+    SpecError for a card that has no room for them.
+    """
+    held = 2 * CONTACTED_OHM_UM.get(device.partition("_")[0], 0.0)
+    if rdsw < held:
+        raise SpecError(f"rdsw of {device} must be at least the {held:.0f} ohm um of its contacts, not {rdsw:g}")
+    return rdsw - held
 
 
 @cache

@@ -24,11 +24,15 @@ class TimingArc(msgspec.Struct, frozen=True):
 
 
 class PowerArc(msgspec.Struct, frozen=True):
-    """An `internal_power` group of `pin`; related_pin is "" for what an input costs when no output moves."""
+    """An `internal_power` group of `pin`; related_pin is "" for what an input costs when no output moves.
+
+    when: the state of other inputs that it is for; "" for all.
+    """
 
     pin: str
     related_pin: str
     tables: dict[str, Table]
+    when: str = ""
 
 
 class Pin(msgspec.Struct, frozen=True):

@@ -19,18 +19,16 @@ SHEET_OHM = {"poly": 48.2, "li": 12.8, "ndiff": 120.0, "pdiff": 197.0}
 CONTACT_OHM = {"poly": 152.0, "ndiff": 185.0, "pdiff": 585.0, "tap": 185.0, "mcon": 9.3}
 """Ohm a cut: licon on each kind of silicon, mcon."""
 
-CONTACTS_IN_MODEL = frozenset({"p"})
-"""Transistors whose models hold the resistance of their contacts.
+GATE_TO_CONTACT_UM, CONTACT_PITCH_UM = 0.055, 0.34
+"""Diffusion between the edge of a gate and a contact beside it (rule licon.11); contacts at their densest."""
 
-The series resistance of the pfet card (rdsw 532 ohm um, 266 a side) covers contacts at minimum pitch (585 ohm each
-0.34 um: 200 to 240 ohm um); that of the nfet card (66, 33 a side) is smaller than its contacts alone (63 to 80) and
-cannot hold them.
+CONTACTED_OHM_UM = {"pfet": CONTACT_OHM["pdiff"] * CONTACT_PITCH_UM + SHEET_OHM["pdiff"] * GATE_TO_CONTACT_UM}
+"""What transistor models hold of the layout's resistance, ohm um a side: a full row of contacts beside the gate.
+
+The pfet card's series resistance (rdsw 532 ohm um, 266 a side) has room for that (210), and it is taken out of it,
+since the layout's own contacts and diffusion are in the netlist. The nfet card's (66, 33 a side) is smaller than its
+contacts alone (63): it holds none, and stays.
 """
-
-IN_MODEL_OHM = 0.1
-
-GATE_TO_CONTACT_UM = 0.055
-"""Diffusion between the edge of a gate and a contact beside it (rule licon.11)."""
 
 STACK_UM = {"diff": (0.0, 0.3262), "poly": (0.3262, 0.5062), "li": (0.9361, 1.0361), "met1": (1.3761, 1.7361)}
 """Conductor -> bottom and top above the floor of the field oxide; diffusion fills the height of that oxide."""
