@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DESIGNS = ROOT / "rtl" / "designs"
 TIERS = ("fast", "eda", "nightly")
 SRAM_SHAPES = ("512x8", "512x16", "512x32", "512x64")
+OPENRAM_MACROS = ("sky130_sram_1kbyte_1rw1r_32x256_8", "sky130_sram_2kbyte_1rw1r_32x512_8")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Parameter:
 
 
 DESIGN = Parameter("design", "all", "shipped names with commas between them, or the path of a .yaml")
-WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, with commas between them; auto: as the designs")
+WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, names of OpenRAM macros; auto: as the designs")
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
 CELL = Parameter("cell", "all", "cells of the library without its prefix, with commas between them, or all")
 CORNER = Parameter("corner", "all", "corners with commas between them, or all")
@@ -138,13 +139,14 @@ def explain_unknown_task(word: str) -> str:
 
 
 def parse_words(value: str) -> tuple[str, ...]:
-    """The SRAM shapes that `words=value` asks for, each once; none when it was not given."""
+    """The SRAM macros that `words=value` asks for, shapes or names, each once; none when it was not given."""
     if value == WORDS.default:
         return ()
+    allowed = (*SRAM_SHAPES, *OPENRAM_MACROS)
     for word in value.split(","):
-        if word not in SRAM_SHAPES:
-            raise InvalidDodoFile(f"words must be auto or one or more of {', '.join(SRAM_SHAPES)}, not {word!r}"
-                                  f"{nearest(word, SRAM_SHAPES)}")
+        if word not in allowed:
+            raise InvalidDodoFile(f"words must be auto or one or more of {', '.join(allowed)}, not {word!r}"
+                                  f"{nearest(word, allowed)}")
     return tuple(dict.fromkeys(value.split(",")))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from doit.exceptions import TaskFailed
 
-from flow.parameters import ROOT, DesignFile
+from flow.parameters import OPENRAM_MACROS, ROOT, DesignFile
 from golden.spec import SpecError
 
 BUILD = ROOT / "build"
@@ -162,21 +162,37 @@ def remove_pdk() -> None:
 
 
 def sram(words: tuple[str, ...], designs: list[DesignFile]) -> None:
-    """The macros of these shapes; without any, of those that the designs' memories are made of."""
+    """The macros of these shapes and names; without any, of those that the designs' memories are made of."""
+    from flow.sram.openram import find_openram
+    from flow.steps.openram import print_openram, run_openram
     from flow.steps.pdk import run_pdk
     from flow.steps.sram import print_licence, print_sram, run_sram, specs_of
-    shapes = words or shapes_of(designs)
+    wanted = words or macros_of(designs)
     kit = run_pdk(BUILD)
-    for spec in specs_of(shapes):
+    ready_made = [find_openram(word, kit.config) for word in wanted if word in OPENRAM_MACROS]
+    generated = specs_of([word for word in wanted if word not in OPENRAM_MACROS])
+    for spec in ready_made:                        # first: a tree that lacks one is found before the long work
+        print_openram(spec, run_openram(spec, kit, BUILD), kit, BUILD)
+    for spec in generated:
         print_sram(spec, run_sram(spec, kit, BUILD), BUILD)
-    print_licence() if shapes else print("these designs have no SRAM macro")
+    if generated:
+        print_licence()
+    if not wanted:
+        print("these designs have no SRAM macro")
 
 
-def shapes_of(designs: Iterable[DesignFile]) -> list[str]:
-    """Words x bits of the designs' flexmem memories, each once."""
+def macros_of(designs: Iterable[DesignFile]) -> list[str]:
+    """What the designs' memories are made of, each once: words x bits of flexmem macros, names of OpenRAM ones."""
+    from flow.pdk.config import load_pdk_config
+    from flow.sram.openram import openram_of_shape
     from rtl.config import load_design
-    memories = (load_design(design.reference).datapath for design in designs)
-    return list(dict.fromkeys(f"{m.bank_words}x{m.word_bits}" for m in memories if m.memory == "flexmem"))
+    macros = []
+    for memory in (load_design(design.reference).datapath for design in designs):
+        if memory.memory == "flexmem":
+            macros.append(f"{memory.bank_words}x{memory.word_bits}")
+        elif memory.memory == "openram":
+            macros.append(openram_of_shape(memory.bank_words, memory.word_bits, load_pdk_config()))
+    return list(dict.fromkeys(macros))
 
 
 def remove_srams() -> None:

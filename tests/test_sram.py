@@ -2,6 +2,7 @@
 
 import fcntl
 import shutil
+import threading
 import typing
 
 import klayout.db as kdb
@@ -9,20 +10,21 @@ import pytest
 from doit.exceptions import InvalidDodoFile
 
 from flow.metrics import load_metrics
-from flow.parameters import SRAM_SHAPES, parse_designs, parse_words
+from flow.parameters import OPENRAM_MACROS, SRAM_SHAPES, parse_designs, parse_words
 from flow.pdk.config import load_pdk_config
 from flow.pdk.lef import parse_lef
 from flow.pdk.netlist_pins import parse_verilog_pins
 from flow.sram.flexmem import _type_variables_named_by_position
 from flow.sram.gds import load_macro, write_gds
-from flow.sram.lvs import build_graph, compare_graphs, read_reference
+from flow.sram.graph import build_graph, read_reference
+from flow.sram.lvs import compare_graphs
 from flow.sram.pins import RTL_MODEL, check_views, compare_binding
 from flow.sram.spec import SramSpec
 from flow.sram.verilog import build_binding, build_model
 from flow.step import Step, file_sha256, run_step
 from flow.steps.pdk import run_pdk
-from flow.steps.sram import check_rules, compare_with_cdl, make_views, run_sram
-from flow.tasks import shapes_of
+from flow.steps.sram import check_rules, compare_with_cdl, make_views, run_side_by_side, run_sram
+from flow.tasks import macros_of
 from golden.spec import SpecError
 
 SPEC = SramSpec.parse("512x8")
@@ -49,14 +51,15 @@ def test_pins_are_those_of_the_generator():
 def test_words_of_the_command_line():
     assert all(SramSpec.parse(shape).shape == shape for shape in SRAM_SHAPES)
     assert parse_words("512x8,512x64,512x8") == ("512x8", "512x64")
+    assert tuple(CONFIG.openram.macros) == OPENRAM_MACROS and parse_words(OPENRAM_MACROS[1]) == OPENRAM_MACROS[1:]
     assert parse_words("auto") == ()
     with pytest.raises(InvalidDodoFile, match="not '512x33'; did you mean 512x32?"):
         parse_words("512x33")
 
 
 def test_a_design_asks_for_the_macros_of_its_memory():
-    assert shapes_of(parse_designs("vowels,vowels_x4,vowels_deep,tiny")) == ["512x32", "512x64"]
-    assert shapes_of(parse_designs("tiny")) == []
+    assert macros_of(parse_designs("vowels,vowels_x4,vowels_deep,tiny")) == ["512x32", "512x64"]
+    assert macros_of(parse_designs("tiny")) == []
 
 
 def test_type_variables_may_be_named_by_keyword_while_the_generator_is_imported():
@@ -142,6 +145,35 @@ def test_exchanged_source_and_drain_match(tmp_path):
     assert compare_graphs(*graphs).differences == ()
 
 
+def test_a_reference_may_hold_other_subcircuits(tmp_path):
+    text = CHAIN.format(**GOOD)
+    more = text + ".SUBCKT other vdd vss p\nXc vdd vss p q chain\nXd vdd vss q r inv\n.ENDS\n"
+    graphs = []
+    for content in (text, more):
+        (tmp_path / "chain.cdl").write_text(content)
+        graphs.append(build_graph(read_reference(tmp_path / "chain.cdl", "chain"), {"vdd", "vss", "a", "y"}))
+    assert [len(graph.kinds) for graph in graphs] == [4, 4]
+    assert compare_graphs(*graphs).differences == ()
+
+
+def test_a_net_with_two_pins_is_refused(tmp_path):
+    """Both pins would be one net, which the outer circuit's two nets do not know of."""
+    (tmp_path / "chain.cdl").write_text(CHAIN.format(**GOOD))
+    netlist = read_reference(tmp_path / "chain.cdl", "chain")
+    inverter = netlist.circuit_by_name("INV")
+    inverter.connect_pin(inverter.pin_by_id(3), inverter.net_by_name("I"))
+    with pytest.raises(SpecError, match="each pin of INV must have a net of its own, and two share one"):
+        build_graph(netlist, {"a"})
+
+
+def test_a_transistor_with_a_terminal_in_the_air_is_refused(tmp_path):
+    (tmp_path / "chain.cdl").write_text(CHAIN.format(**GOOD))
+    netlist = read_reference(tmp_path / "chain.cdl", "chain")
+    next(netlist.circuit_by_name("INV").each_device()).disconnect_terminal(1)
+    with pytest.raises(SpecError, match="every transistor must have four nets, and 2 have not"):
+        build_graph(netlist, {"a"})
+
+
 def test_a_reference_without_the_macro_is_refused(tmp_path):
     (tmp_path / "chain.cdl").write_text(CHAIN.format(**GOOD))
     with pytest.raises(SpecError, match="subcircuit flexmem_512x8 must be in the reference"):
@@ -177,6 +209,20 @@ def change_layout(views, change):
     layout, cell = load_macro(gds, SPEC)
     change(layout, cell)
     write_gds(layout, cell, gds)
+
+
+@pytest.mark.parametrize("failing", [("drc",), ("lvs",), ("drc", "lvs")])
+def test_two_gates_run_side_by_side_and_both_are_heard(failing):
+    meet = threading.Barrier(2)                                      # passed only when both are at work
+
+    def run(name):
+        meet.wait(timeout=10)
+        if name in failing:
+            raise SpecError(f"{name} found something")
+        return name
+    with pytest.raises(SpecError) as error:
+        run_side_by_side(run, "drc", "lvs")
+    assert sorted(str(error.value).splitlines()) == [f"{name} found something" for name in failing]
 
 
 def lvs_differences(made, views):

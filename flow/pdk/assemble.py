@@ -97,7 +97,7 @@ def _write_cells(config: PdkConfig, home: Path, package: Package, tree: Path) ->
 
     makers: dict[str, tuple[Callable[[Sequence[Path]], str | bytes], list[Path]]] = {
         "lef": (join_lef, files(".magic.lef")),
-        "cdl": (join_texts, files(".cdl")),
+        "cdl": (join_cdl, files(".cdl")),
         "spice": (join_texts, files(".spice")),
         "gds": (join_gds, files(".gds")),
         "verilog": (join_verilog, files(".v", but=r"\.(tb|pp|functional|timing|blackbox|symbol)\.")),
@@ -133,6 +133,11 @@ def join_lef(paths: Iterable[Path]) -> str:
 def join_texts(paths: Iterable[Path]) -> str:
     """The files one after the other."""
     return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+def join_cdl(paths: Iterable[Path]) -> str:
+    """One CDL; the slash before the cell of an instance, which KLayout takes for a net, is left out."""
+    return re.sub(r"^(X.*) / (\S+)$", r"\1 \2", join_texts(paths), flags=re.MULTILINE)
 
 
 def join_primitives(paths: Iterable[Path]) -> str:

@@ -83,6 +83,44 @@ class DoNotUse(Spec, frozen=True):
     reason: str
 
 
+class MacroSupplies(Spec, frozen=True):
+    """Names of an SRAM macro's supply pins."""
+
+    power: str
+    ground: str
+
+
+class MacroShape(Spec, frozen=True):
+    """Words of an SRAM macro and bits of a word."""
+
+    n_words: int
+    word_bits: int
+
+
+class OpenRam(Spec, frozen=True):
+    """OpenRAM's SRAM macros: name -> shape; where each view lies in a tree that has them, `{name}` being the macro.
+
+    views: lef, gds, spice and verilog. liberty: corner -> path.
+    """
+
+    supplies: MacroSupplies
+    macros: dict[str, MacroShape]
+    views: dict[str, str]
+    liberty: dict[str, str]
+
+    def __post_init__(self) -> None:
+        wanted = ("lef", "gds", "spice", "verilog")
+        if set(self.views) != set(wanted):
+            raise SpecError(f"views of OpenRAM macros must be {', '.join(wanted)}, not {', '.join(self.views)}")
+        nameless = [path for path in self.paths if "{name}" not in path]
+        if nameless:
+            raise SpecError(f"paths of OpenRAM macros must hold {{name}}, and {', '.join(nameless)} does not")
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (*self.views.values(), *self.liberty.values())
+
+
 class PdkConfig(Spec, frozen=True):
     """A file of pdk_configs/; the fields are explained in pdk_configs/sky130.yaml."""
 
@@ -100,13 +138,18 @@ class PdkConfig(Spec, frozen=True):
     views: dict[str, str]
     decks: dict[str, str]
     models: str
+    openram: OpenRam
     do_not_use: tuple[DoNotUse, ...]
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.tracks) - set(self.layers))
         if unknown:
             raise SpecError(f"tracks must belong to layers ({', '.join(self.layers)}), not {', '.join(unknown)}")
-        for path in (*self.views.values(), *self.decks.values(), self.models):
+        unknown = sorted(set(self.openram.liberty) - set(self.corners))
+        if unknown:
+            raise SpecError(f"Liberty of OpenRAM macros must be for corners ({', '.join(self.corners)}), "
+                            f"not {', '.join(unknown)}")
+        for path in (*self.views.values(), *self.decks.values(), self.models, *self.openram.paths):
             if Path(path).is_absolute() or ".." in Path(path).parts:
                 raise SpecError(f"paths must lie inside the tree, not {path!r}")
 

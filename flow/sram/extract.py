@@ -21,7 +21,7 @@ SUBSTRATE_NET = "vss"
 
 @dataclass(frozen=True)
 class Extraction:
-    """The flat netlist of a layout, and a line for each net that only wells or substrate hold together."""
+    """The hierarchical netlist of a layout, and a line for each net that only wells or substrate hold together."""
 
     netlist: kdb.Netlist
     soft_connections: tuple[str, ...]
@@ -36,10 +36,7 @@ def extract_netlist(layout: kdb.Layout, cell: kdb.Cell, pdk: PdkConfig) -> Extra
     _connect(extractor, layout, pdk, masks, regions)
     extractor.extract_netlist()
     soft = [entry.message for entry in extractor.each_log_entry() if entry.category_name == "soft-connection-check"]
-    netlist = extractor.netlist().dup()
-    netlist.make_top_level_pins()
-    netlist.flatten()
-    return Extraction(netlist, tuple(line.strip() for line in soft))
+    return Extraction(extractor.netlist().dup(), tuple(line.strip() for line in soft))
 
 
 def _extract_transistors(extractor: kdb.LayoutToNetlist, masks: dict[str, kdb.Region]) -> dict[str, kdb.Region]:

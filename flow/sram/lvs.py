@@ -9,30 +9,14 @@ its partner exactly. KLayout's own comparer does not finish on these flat netlis
 import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
-import klayout.db as kdb
 import numpy as np
 
-from golden.spec import SpecError
+from flow.sram.graph import BULK, DRAIN, GATE, SOURCE, Graph
 
 MAX_ROUNDS = 60
 N_SHOWN = 5
-SOURCE, GATE, DRAIN, BULK = range(4)               # KLayout's terminals of a four-terminal transistor
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A flat netlist: names of nets ("" without a name), and per transistor its kind and four nets.
-
-    kinds:  (n,) model, W and L in nm as text.
-    nets:   (n, 4) net numbers in the order source, gate, drain, bulk.
-    """
-
-    names: list[str]
-    kinds: list[str]
-    nets: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -42,37 +26,6 @@ class LvsResult:
     n_devices: int
     n_nets: int
     differences: tuple[str, ...]
-
-
-def read_reference(path: Path, name: str) -> kdb.Netlist:
-    """A CDL or SPICE file, flattened to the subcircuit `name`."""
-    netlist = kdb.Netlist()
-    netlist.read(str(path), kdb.NetlistSpiceReader())
-    if not any(circuit.name.upper() == name.upper() for circuit in netlist.each_circuit()):
-        raise SpecError(f"subcircuit {name} must be in the reference netlist ({path})")
-    netlist.flatten()
-    return netlist
-
-
-def build_graph(netlist: kdb.Netlist, ports: set[str]) -> Graph:
-    """The graph of a flat netlist's only circuit with transistors; names are kept for ports, in lower case."""
-    circuit = max(netlist.each_circuit(), key=lambda circuit: sum(1 for _ in circuit.each_device()))
-    row_of = {device.id(): row for row, device in enumerate(circuit.each_device())}
-    kinds = [f"{device.device_class().name.lower()} w={round(1000 * device.parameter('W'))}"
-             f" l={round(1000 * device.parameter('L'))}" for device in circuit.each_device()]
-    nets = np.full((len(row_of), 4), -1, dtype=np.int64)
-    names = []
-    for net in circuit.each_net():
-        terminals = [(row_of[terminal.device().id()], terminal.terminal_id()) for terminal in net.each_terminal()]
-        if not terminals:
-            continue
-        rows, columns = np.array(terminals).T
-        nets[rows, columns] = len(names)
-        name = net.name.lower()
-        names.append(name if name in ports else "")
-    if (nets < 0).any():
-        raise SpecError(f"every transistor must have four nets, and {int((nets < 0).any(axis=1).sum())} have not")
-    return Graph(names, kinds, nets)
 
 
 def compare_graphs(layout: Graph, reference: Graph) -> LvsResult:

@@ -71,10 +71,10 @@ def compare_model(spec: SramSpec, verilog: str) -> list[str]:
                     if name in wanted and direction != wanted[name]]
 
 
-def compare_binding(binding: str, rtl_model: str) -> list[str]:
+def compare_binding(binding: str, rtl_model: str, supplies: tuple[str, ...] = SUPPLIES) -> list[str]:
     """The binding's ports against those of the model that rtl simulates with: the same seam, and the supplies."""
     ours, theirs = (parse_verilog_pins(text).get(SEAM, {}) for text in (binding, rtl_model))
-    wanted = theirs | dict.fromkeys(SUPPLIES, "inout")
+    wanted = theirs | dict.fromkeys(supplies, "inout")
     if ours == wanted:
         return []
     return [f"binding: port {name} is {ours.get(name, 'missing')}, not {wanted.get(name, 'there')}"

@@ -7,7 +7,8 @@ repeated while what they are made from (spec, PDK file, sources, packages) is th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -20,8 +21,9 @@ from flow.sram.cdl import build_cdl
 from flow.sram.extract import extract_netlist
 from flow.sram.flexmem import LICENCE, LICENCE_NOTE, generate
 from flow.sram.gds import load_macro, write_gds
+from flow.sram.graph import build_graph, read_reference
 from flow.sram.lef import build_lef
-from flow.sram.lvs import LvsResult, build_graph, compare_graphs, read_reference
+from flow.sram.lvs import LvsResult, compare_graphs
 from flow.sram.picture import draw_picture
 from flow.sram.pins import SEAM, check_views
 from flow.sram.spec import SramSpec
@@ -46,9 +48,33 @@ def run_sram(spec: SramSpec, pdk: Pdk, build: Path) -> dict[str, Metrics]:
         "lvs": (Step("sram-lvs", run=partial(check_schematic, spec, pdk),
                      required_metrics=("design__lvs_error__count", "design__lvs__device__count")), [gds, cdl]),
     }
-    config = {"macro": spec.name, "sources_sha256": _sources_sha256()}
-    return {name: run_step_once(step, folder / name, config={**config, "stage": name}, inputs=inputs)
-            for name, (step, inputs) in stages.items()}
+    config = {"macro": spec.name, "sources_sha256": sources_sha256()}
+
+    def run(name: str) -> Metrics:
+        step, inputs = stages[name]
+        return run_step_once(step, folder / name, config={**config, "stage": name}, inputs=inputs)
+
+    return {"macro": run("macro"), **run_side_by_side(run, "drc", "lvs")}
+
+
+def run_side_by_side(run: Callable[[str], Metrics], tool_stage: str, own_stage: str) -> dict[str, Metrics]:
+    """Both stages at the same time: one that waits for a program, and one that works in this process.
+
+    SpecError after both have ended, with the messages of both where both fail.
+    """
+    results, errors = {}, []
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(run, tool_stage)
+        for name, wait in ((own_stage, partial(run, own_stage)), (tool_stage, waiting.result)):
+            try:
+                results[name] = wait()
+            except SpecError as error:
+                errors.append(error)
+    if len(errors) > 1:
+        raise SpecError("\n".join(map(str, errors)))
+    if errors:
+        raise errors[0]
+    return results
 
 
 def print_sram(spec: SramSpec, metrics: dict[str, Metrics], build: Path) -> None:
@@ -79,6 +105,7 @@ def make_views(spec: SramSpec, pdk: Pdk, work: Work) -> dict[str, Value]:
     texts = {f"{spec.name}.lef": build_lef(spec, pdk.config, macro),
              f"{spec.name}.cdl": build_cdl(generated.circuit, spec.name),
              f"{spec.name}.v": verilog.build_model(spec), f"{SEAM}.v": verilog.build_binding(spec),
+             f"{verilog.CLOCK_GATE}.v": verilog.build_clock_gate(),
              "LICENCE.txt": f"SPDX-License-Identifier: {LICENCE}\n\n{LICENCE_NOTE}\n"}
     for name, text in texts.items():
         (work.folder / name).write_text(text, encoding="utf-8")
@@ -122,7 +149,7 @@ def compare_with_cdl(spec: SramSpec, pdk: Pdk, gds: Path, cdl: Path) -> LvsResul
     return LvsResult(result.n_devices, result.n_nets, (*result.differences, *extraction.soft_connections))
 
 
-def _sources_sha256() -> str:
+def sources_sha256() -> str:
     """Of the sources, and of the versions of the packages, that macros are made with."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in SOURCES for path in ROOT.glob(pattern) if path.is_file()}):

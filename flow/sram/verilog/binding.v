@@ -1,5 +1,7 @@
 // The memory seam of docs/datapath.md, bound to the SRAM macro @NAME@.
-// The macro has no chip enable: an idle cycle is a read whose data nobody takes.
+// The macro has no chip enable: each of its clock edges reads or writes. So it gets a clock of its own, which stands
+// still in idle cycles.
+`timescale 1ns / 1ps
 `default_nettype none
 
 module stillwater_sram #(
@@ -20,14 +22,16 @@ module stillwater_sram #(
 );
     generate
         if (WORDS == @WORDS@ && BITS == @BITS@) begin : bank
+            wire clk_macro;
+            stillwater_clock_gate gate (.CLK(clk), .GATE(en), .GCLK(clk_macro));
             @NAME@ macro (
 `ifdef USE_POWER_PINS
                 .vdd(vdd), .vss(vss),
 `endif
-                .clk(clk), .a(addr), .d(wdata), .we(wmask & {(BITS/8){en}}), .q(rdata)
+                .clk(clk_macro), .a(addr), .d(wdata), .we(wmask), .q(rdata)
             );
         end
-        else begin : bank
+        else begin : no_bank
             no_macro_of_this_shape macro ();      // stops elaboration: this file binds @WORDS@x@BITS@ only
         end
     endgenerate
