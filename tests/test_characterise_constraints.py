@@ -15,6 +15,7 @@ from flow.characterise.constraints import (
     Bracket,
     excess,
     find_limits,
+    initial_lines,
     judge,
     measure_with_gates,
 )
@@ -22,6 +23,7 @@ from flow.characterise.corner import CORNERS
 from flow.characterise.extract import ExtractedCell
 from flow.characterise.protocol import Protocol
 from flow.characterise.searches import constraint_searches, pulse_searches
+from flow.characterise.sequential import Experiment, run_experiments
 from golden.spec import SpecError
 
 TT = CORNERS["tt_025C_1v80"]
@@ -157,3 +159,38 @@ def test_moves_of_gates_are_measured_from_where_they_began():
     event = {"at": 1e-10, "start": 0.0, "end": 1e-9, "rises": True, "pin": "CLK", "ramp": 1e-11}
     [found] = measure_with_gates([wave], {"voltage": 1.8, "n_copies": 1, "events": [[event]], "nodes": ["v(u0_a)"]})
     assert found["moved"] == {"v(u0_a)": pytest.approx(0.25)} and found["delay"] is None
+
+
+def test_trials_of_arcs_begin_where_their_history_ends():
+    for protocol in (FLOP, LATCH, GATE):
+        for pin, _, _, trials in protocol.arcs():
+            for trial in trials:
+                analysis = trial.make(RAMP)
+                [edge], [event] = analysis.edges[pin], analysis.events
+                assert analysis.first == trial.history[-1] and edge.value != analysis.first[pin]
+                assert edge.at - RAMP / 2 > 0 and event.end <= analysis.end and event.pin == pin
+
+
+def test_arcs_are_tried_in_both_directions_and_a_clear_with_the_clock_off_and_on():
+    directions = {(pin, kind): [trial.make(RAMP).events[0].rises for trial in trials]
+                  for protocol in (FLOP, LATCH, GATE) for pin, kind, _, trials in protocol.arcs()}
+    assert directions == {("CLK", "rising_edge"): [True, False], ("RESET_B", "clear"): [False, False],
+                          ("GATE", "rising_edge"): [True, False], ("D", "combinational"): [True, False],
+                          ("CLK", "combinational"): [True, False]}
+    [clear] = [trials for pin, kind, _, trials in FLOP.arcs() if kind == "clear"]
+    assert [trial.history[-1]["CLK"] for trial in clear] == [0, 1]
+
+
+def test_every_copy_begins_in_the_same_state():
+    lines = initial_lines({"v(u0_n1)": 1.8, "v(o0)": 0.0, "v(u0_o0)": 0.9}, 2)
+    assert lines == [".ic v(o0)=0.0", ".ic v(u0_n1)=1.8", ".ic v(u0_o0)=0.9",
+                     ".ic v(o1)=0.0", ".ic v(u1_n1)=1.8", ".ic v(u1_o0)=0.9"]
+
+
+def test_results_of_several_decks_become_one_experiment():
+    class Two:
+        def run(self, jobs):
+            return [[[[f"{job} slew {k}"]] for k in range(2)] for job in jobs]
+
+    one = Experiment("CLK", "rising_edge", "", ("rise", "fall"), (), ())
+    assert run_experiments([one], Two()) == [[[["rise slew 0"], ["fall slew 0"]], [["rise slew 1"], ["fall slew 1"]]]]
