@@ -21,7 +21,6 @@ DESIGNS = parameters.parse_designs(get_var("design", parameters.DESIGN.default))
 WORDS = parameters.parse_words(get_var("words", parameters.WORDS.default))
 CELLS = parameters.parse_names(get_var("cell", parameters.CELL.default))
 CORNERS = parameters.parse_names(get_var("corner", parameters.CORNER.default))
-INSTALL = parameters.parse_yes(parameters.INSTALL, get_var("install", parameters.INSTALL.default))
 TIERS = parameters.parse_tiers(get_var("tier", parameters.TIER.default))
 
 
@@ -78,7 +77,12 @@ def task_sram():
 
 def task_characterise():
     """Liberty of standard cells from their layouts, with ngspice"""
-    return tasks.entry(tasks.characterise, CELLS, CORNERS, INSTALL, group="Make silicon of it")
+    return tasks.entry(tasks.characterise, CELLS, CORNERS, group="Make silicon of it")
+
+
+def task_library():
+    """Characterise every cell, keep in pdk_configs/liberty"""
+    return tasks.entry(tasks.library, group="Look after the project")
 
 
 def task_doctor():

@@ -34,7 +34,6 @@ WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, names of OpenR
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
 CELL = Parameter("cell", "all", "cells of the library without its prefix, with commas between them, or all")
 CORNER = Parameter("corner", "all", "corners with commas between them, or all")
-INSTALL = Parameter("install", "no", "yes: keep the result in pdk_configs/liberty (all cells and corners only), or no")
 
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "sim": (DESIGN,),
@@ -44,7 +43,8 @@ OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "pdk": (),
     "sram": (WORDS, DESIGN),
     "bench": (),
-    "characterise": (CELL, CORNER, INSTALL),
+    "characterise": (CELL, CORNER),
+    "library": (),
     "test": (TIER,),
     "doctor": (),
     "lock": (),
@@ -157,13 +157,6 @@ def parse_names(value: str) -> tuple[str, ...] | None:
     (('inv_1', 'buf_4'), None)
     """
     return None if value == "all" else tuple(dict.fromkeys(value.split(",")))
-
-
-def parse_yes(parameter: Parameter, value: str) -> bool:
-    """Whether a parameter that is yes or no is yes."""
-    if value not in ("yes", "no"):
-        raise InvalidDodoFile(f"{parameter.name} must be yes or no, not {value!r}")
-    return value == "yes"
 
 
 def parse_tiers(value: str) -> tuple[str, ...]:

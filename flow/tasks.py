@@ -199,17 +199,19 @@ def remove_srams() -> None:
     rmtree(BUILD / "sram", ignore_errors=True)
 
 
-def characterise(cells: tuple[str, ...] | None, corners: tuple[str, ...] | None, keep: bool) -> None:
-    """Liberty of the cells (None: all that are used) at the corners (None: all); kept in the project if asked to."""
+def characterise(cells: tuple[str, ...] | None, corners: tuple[str, ...] | None) -> None:
+    """Liberty of the cells (None: all that are used) at the corners (None: all)."""
     from flow.characterise.cells import characterised_cells
     from flow.characterise.corner import CORNERS
-    from flow.steps.characterise import check_whole, install, run_characterise
-    cells, corners = cells or characterised_cells(), corners or tuple(CORNERS)
-    if keep:
-        check_whole(cells, corners)
-    run_characterise(cells, corners, BUILD)
-    if keep:
-        install(BUILD)
+    from flow.steps.characterise import run_characterise
+    run_characterise(cells or characterised_cells(), corners or tuple(CORNERS), BUILD)
+
+
+def library() -> None:
+    """Liberty of all cells at all corners, taken into the project."""
+    from flow.steps.characterise import install
+    characterise(None, None)
+    install(BUILD)
 
 
 def doctor() -> None:

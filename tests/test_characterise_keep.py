@@ -10,7 +10,6 @@ import pytest
 
 pytest.importorskip("klayout.db", reason="the PyPI package klayout is not installed")
 
-from flow import parameters
 from flow.characterise.cells import LEFT_OUT, characterised_cells, why_not
 from flow.characterise.corner import CORNERS, SLEWS_NS
 from flow.characterise.kit import CONFIG, LIBRARY, cell_names
@@ -34,7 +33,6 @@ from flow.pdk.liberty import (
 from flow.step import Work
 from flow.steps.characterise import (
     characterise_all,
-    check_whole,
     in_working_order,
     install,
     measure_all,
@@ -192,16 +190,15 @@ def test_only_whole_runs_are_installed(tmp_path):
     libraries[TT].unlink()
     with pytest.raises(SpecError, match=f"{LIBRARY}__{TT}.lib is not in"):
         install_liberty(CONFIG, folder, tmp_path / "kept")
-    with pytest.raises(SpecError, match="install=yes must come with all cells and corners, and .* not asked for"):
-        check_whole(characterised_cells(), (TT,))
-    check_whole(characterised_cells(), tuple(CORNERS))
     assert not (tmp_path / "kept").exists()
-    with pytest.raises(Exception, match="install must be yes or no, not 'maybe'"):
-        parameters.parse_yes(parameters.INSTALL, "maybe")
 
 
-def test_install_says_what_it_wrote(tmp_path, kept, capsys):
+def test_a_few_cells_are_not_kept_and_a_whole_library_is(tmp_path, kept, monkeypatch, capsys):
     (tmp_path / "made").rename(tmp_path / "characterise")
+    with pytest.raises(SpecError, match="only a whole library can be kept, .* lacks a2111o_1, .* and more; run: "):
+        install(tmp_path, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    monkeypatch.setattr("flow.steps.characterise.characterised_cells", lambda: ("dfxtp_1",))
     install(tmp_path, tmp_path / "other")
     assert capsys.readouterr().out.count("installed ") == 4
 

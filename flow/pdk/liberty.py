@@ -1,4 +1,4 @@
-"""The Liberty files that are kept with the project: installed by `characterise install=yes`, unpacked into the tree.
+"""The Liberty files that are kept with the project: installed by `./stillwater library`, unpacked into the tree.
 
 pdk_configs/liberty/ holds <library>__<corner>.lib.gz (no name and time in it: the same text gives the same bytes) and
 manifest.json, which says what they were made from. They are characterised by this project and not for signoff.
@@ -54,7 +54,7 @@ def load_liberty_manifest(folder: Path = LIBERTY) -> LibertyManifest:
         return msgspec.json.decode(path.read_bytes(), type=LibertyManifest)
     except (OSError, msgspec.MsgspecError) as error:
         raise SpecError(f"the kept Liberty files must have a manifest that can be read: {error} ({path}); make them "
-                        "again with: ./stillwater characterise install=yes") from None
+                        "again with: ./stillwater library") from None
 
 
 def load_packed(config: PdkConfig, corner: str, folder: Path = LIBERTY) -> str | None:
@@ -65,12 +65,11 @@ def load_packed(config: PdkConfig, corner: str, folder: Path = LIBERTY) -> str |
     try:
         data = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise SpecError(f"{path} must be a gzip file: {error}; make it again with: ./stillwater characterise "
-                        "install=yes") from None
+        raise SpecError(f"{path} must be a gzip file: {error}; make it again with: ./stillwater library") from None
     wanted = load_liberty_manifest(folder).libraries_sha256.get(path.name.removesuffix(".gz"))
     if hashlib.sha256(data).hexdigest() != wanted:
         raise SpecError(f"{path} must be the file of its manifest (SHA-256 {wanted}), and is another; make both again "
-                        "with: ./stillwater characterise install=yes")
+                        "with: ./stillwater library")
     return data.decode()
 
 
@@ -83,7 +82,7 @@ def install_liberty(config: PdkConfig, made: Path, folder: Path = LIBERTY) -> li
     missing = [path.name for path in sources if not path.is_file()]
     if missing:
         raise SpecError(f"the libraries of all corners must be installed together, and {', '.join(missing)} is not in "
-                        f"{made}; run characterise with all cells and corners")
+                        f"{made}; run: ./stillwater library")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for source in sources:

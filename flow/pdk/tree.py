@@ -45,8 +45,8 @@ class Pdk:
         path = self.root / self.config.corners[corner].liberty
         if not path.is_file():
             raise SpecError(f"no Liberty file for corner {corner} in the {self.source} tree ({path}); the embedded "
-                            "tree takes it from pdk_configs/liberty, where it is not: run ./stillwater characterise "
-                            "install=yes (hours), or use a ciel tree, which has one")
+                            "tree takes it from pdk_configs/liberty, where it is not: run ./stillwater library "
+                            "(an hour), or use a ciel tree, which has one")
         return path
 
     def missing_liberty(self) -> list[str]:

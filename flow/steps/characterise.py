@@ -28,7 +28,14 @@ from flow.characterise.liberty import NOTICE, library_text
 from flow.characterise.ngspice import Simulator
 from flow.characterise.result import CellResult
 from flow.metrics import Metrics, Value
-from flow.pdk.liberty import LIBERTY, LIBERTY_MANIFEST, cell_text, install_liberty, load_packed
+from flow.pdk.liberty import (
+    LIBERTY,
+    LIBERTY_MANIFEST,
+    cell_text,
+    install_liberty,
+    load_liberty_manifest,
+    load_packed,
+)
 from flow.step import Step, Work, file_sha256, input_name, run_step
 from flow.tool import tool_version
 from golden.spec import SpecError
@@ -57,16 +64,16 @@ def run_characterise(cells: Sequence[str], corners: Sequence[str], build: Path,
     return run_step(step, build / "characterise", config={"cells": sorted(cells), "corners": sorted(corners)})
 
 
-def check_whole(cells: Sequence[str], corners: Sequence[str]) -> None:
-    """SpecError unless these are every cell at every corner: what is kept must have been made in one go."""
-    missing = sorted({*characterised_cells()} - {*cells}) + sorted({*CORNERS} - {*corners})
-    if missing:
-        raise SpecError(f"install=yes must come with all cells and corners, and {', '.join(missing[:5])}"
-                        f"{' and more are' if len(missing) > 5 else ' is'} not asked for")
-
-
 def install(build: Path, folder: Path = LIBERTY) -> None:
-    """Takes the libraries that run_characterise made into the project."""
+    """Takes the libraries that run_characterise made into the project.
+
+    SpecError unless they have every cell at every corner: what is kept must have been made in one go.
+    """
+    made = set(load_liberty_manifest(build / "characterise").cells)
+    missing = sorted(set(characterised_cells()) - made)
+    if missing:
+        raise SpecError(f"only a whole library can be kept, and {build / 'characterise'} lacks "
+                        f"{', '.join(missing[:5])}{' and more' * (len(missing) > 5)}; run: ./stillwater library")
     for path in install_liberty(kit.CONFIG, build / "characterise", folder):
         print(f"installed {input_name(path)} ({path.stat().st_size / 1e3:.0f} kB)")
 
