@@ -12,6 +12,7 @@ from flow.characterise.cells import characterised_cells, check_cells, why_not
 from flow.characterise.checks import check_corners, check_result
 from flow.characterise.combinational import Arc, condition, find_arcs, power_arc
 from flow.characterise.corner import CORNERS, SLEWS_NS, find_corner
+from flow.characterise.energy import own_share
 from flow.characterise.extract import Device, ExtractedCell
 from flow.characterise.function import (
     CellFunction,
@@ -123,6 +124,13 @@ def test_energy_is_without_the_load_and_without_what_the_input_counts():
     load = 0.5 * 0.1 * 1.8**2
     assert power.tables["rise_power"].values[0] == pytest.approx([1.8 - load - 0.25])   # the output rises: A falls
     assert power.tables["fall_power"].values[0] == pytest.approx([-load - 0.5]) and power.when == "B"
+
+
+def test_outputs_that_move_together_share_what_no_load_explains():
+    energy = np.array([[10.0, 12.0, 40.0]])
+    assert own_share(energy, 2).tolist() == [[5.0, 7.0, 35.0]] and own_share(energy, 1).tolist() == energy.tolist()
+    by_side = own_share(np.stack([energy, energy], axis=1), np.array([2, 1])[:, None])       # [slew][side][load]
+    assert by_side.tolist() == [[[5.0, 7.0, 35.0], [10.0, 12.0, 40.0]]]
 
 
 def test_waves_are_measured_between_points():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flow.characterise.corner import CORNERS, MAX_TRANSITION_NS, N_LOADS, SLEWS_NS, SMALLEST_LOAD_PF, Corner
+from flow.characterise.energy import own_share
 from flow.characterise.extract import ExtractedCell
 from flow.characterise.function import CellFunction, check_function, evaluate, liberty_text, settle, states
 from flow.characterise.leakage import leakage_job
@@ -199,7 +200,7 @@ def power_arc(function: CellFunction, arc: Arc, result: list, loads: Row, corner
         if hidden is not None:
             table = hidden.tables[f"{other if arc.inverting else edge}_power"]
             energy = energy - np.array(table.values[0])[:, None, None]
-        tables[f"{edge}_power"] = make_table(loads, (energy / np.array(n_moving)[:, None]).mean(axis=1))
+        tables[f"{edge}_power"] = make_table(loads, own_share(energy, np.array(n_moving)[:, None]).mean(axis=1))
     return PowerArc(arc.output, arc.pin, tables, when)
 
 

@@ -19,6 +19,7 @@ from flow.characterise.corner import (
     SMALLEST_LOAD_PF,
     Corner,
 )
+from flow.characterise.energy import own_share
 from flow.characterise.extract import ExtractedCell
 from flow.characterise.function import CellFunction, Expression, liberty_text, settle, states
 from flow.characterise.leakage import leakage_job
@@ -67,6 +68,7 @@ def characterise_sequential(cell: ExtractedCell, function: CellFunction, corner:
     protocol = build_protocol(cell, function, corner)
     loads = sequential_loads(cell, function, protocol, simulator)
     timing, power, charges = [], [], {pin: {"rise": [], "fall": []} for pin in function.inputs}
+    own_energy: dict[str, PowerArc] = {}
     for output in function.outputs:
         main = output == protocol.output
         own = protocol if main else build_protocol(cell, function, corner, output)
@@ -76,16 +78,15 @@ def characterise_sequential(cell: ExtractedCell, function: CellFunction, corner:
         quiet = [quiet_experiment(cell, corner, output, outputs, points, *costs)
                  for costs in (own.quiet() if main else [])]
         results = run_experiments([*experiments, *quiet], simulator)
-        own_energy = {}
         for experiment, result in zip(quiet, results[len(experiments):], strict=True):
             own_energy[experiment.pin] = quiet_power(experiment, result, corner)
             collect_charges(experiment, result, charges)
-        power += own_energy.values()
+        power += own_energy.values() if main else []
         for experiment, result in zip(experiments, results, strict=False):
             if main and own.is_transparent and experiment.pin == own.data:      # the latch open, not only closed
                 collect_charges(experiment, result, charges)
             timing += timing_arcs(cell, corner, output, experiment, result, loads[output])
-            power += power_arcs(corner, output, experiment, result, loads[output], own_energy)
+            power += power_arcs(corner, output, experiment, result, loads[output], own_energy, len(function.outputs))
         if main:
             timing += measure_constraints(cell, function, protocol, corner, simulator)
     pins = [input_pin(name, protocol, charges[name], corner) for name in function.inputs]
@@ -183,8 +184,11 @@ def timing_arcs(cell: ExtractedCell, corner: Corner, output: str, experiment: Ex
 
 
 def power_arcs(corner: Corner, output: str, experiment: Experiment, result: list, loads: Row,
-               quiet: dict[str, PowerArc]) -> list[PowerArc]:
-    """Energy of the output's edges less half of C V^2 of the load and less what the input's own group counts."""
+               quiet: dict[str, PowerArc], n_moving: int) -> list[PowerArc]:
+    """Energy of the output's edges less half of C V^2 of the load and less what the input's own group counts.
+
+    Of two outputs, which always move together, each has its share.
+    """
     tables = {}
     for rises, edge in ((True, "rise"), (False, "fall")):
         chosen = [k for k, event in enumerate(experiment.events) if event.rises == rises]
@@ -197,7 +201,7 @@ def power_arcs(corner: Corner, output: str, experiment: Experiment, result: list
         if own is not None:
             own_table = own.tables["rise_power" if experiment.values[chosen[0]] else "fall_power"]
             energy = energy - np.array(own_table.values[0])[:, None]
-        tables[f"{edge}_power"] = make_table(loads, energy)
+        tables[f"{edge}_power"] = make_table(loads, own_share(energy, n_moving))
     return [PowerArc(output, experiment.pin, tables)]
 
 
