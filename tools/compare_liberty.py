@@ -1,6 +1,6 @@
 """Prints how far a characterised Liberty is from a reference: one row a cell. For development, not part of the product.
 
-    python tools/compare_liberty.py build/characterise/tt_025C_1v80.lib REFERENCE.lib.gz [--detail]
+    python tools/compare_liberty.py build/characterise/tt_025C_1v80.lib REFERENCE.lib.gz [--markdown]
 
 Ours is interpolated (as a timer does) to the reference's slews and loads. Delay and transition errors are relative to
 the reference, 20 ps at least; the core of a table are its slews 2 to 5 and loads 2 to 6. Energy: error of a whole
@@ -108,47 +108,63 @@ def compare_power(reference: Group, ours: Group, voltage: float, errors: dict) -
         errors["internal"] += list(((own - theirs) / np.maximum(np.abs(theirs), 1e-3))[CORE].ravel())
 
 
-def row(name: str, errors: dict) -> str:
-    def pair(kind: str, scale: float = 100) -> str:
-        e = np.abs(np.array(errors[kind])) * scale
-        return f"{e.mean():6.1f} {np.percentile(e, 95):6.1f}" if len(e) else "     -      -"
+COLUMNS = ("cell", "delay, mean and p95", "bias of rise, fall", "transition, mean and p95", "pin C, bias",
+           "energy of a cycle, bias", "internal energy, mean", "leakage, bias", "constraints, ours less reference")
+CONSTRAINTS = ("setup", "hold", "recovery", "removal", "pulse")
 
-    def mean(kind: str) -> str:
-        return f"{np.mean(errors[kind]) * 100:+7.1f}" if errors[kind] else "      -"
 
-    text = (f"{name:14s} | {pair('delay')} | {mean('delay rise')} {mean('delay fall')} | {pair('slew')} | "
-            f"{mean('capacitance')} | {mean('energy')} {pair('energy')} | {pair('internal')[:6]} | {mean('leakage')}")
-    for kind in ("setup", "hold", "recovery", "removal", "pulse"):
-        if errors[kind]:
-            text += f" | {kind} {np.min(errors[kind]):+.0f} to {np.max(errors[kind]):+.0f} ps"
-    return text + (f" | missing: {', '.join(errors['missing'])}" if errors["missing"] else "")
+def columns(name: str, errors: dict) -> list[str]:
+    """One cell's errors in the order of COLUMNS; % but for the constraints."""
+    def pair(kind: str) -> str:
+        e = np.abs(np.array(errors[kind])) * 100
+        return f"{e.mean():.1f}, {np.percentile(e, 95):.1f}" if len(e) else ""
+
+    def bias(*kinds: str) -> str:
+        return ", ".join(f"{np.mean(errors[kind]) * 100:+.1f}" for kind in kinds if errors[kind])
+
+    internal = f"{np.mean(np.abs(errors['internal'])) * 100:.1f}" if errors["internal"] else ""
+    limits = [f"{kind} {np.min(errors[kind]):+.0f} to {np.max(errors[kind]):+.0f} ps" for kind in CONSTRAINTS
+              if errors[kind]]
+    missing = [f"missing: {', '.join(errors['missing'])}"] if errors["missing"] else []
+    return [name, pair("delay"), bias("delay rise", "delay fall"), pair("slew"), bias("capacitance"), bias("energy"),
+            internal, bias("leakage"), "; ".join(limits + missing)]
+
+
+def print_table(rows: list[list[str]], markdown: bool) -> None:
+    rows = [list(COLUMNS), *rows]
+    widths = [0 if markdown else max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
+    for k, cells in enumerate(rows):
+        line = " | ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True))
+        print(f"| {line} |" if markdown else line.rstrip())
+        if k == 0 and markdown:
+            print("|" + "---|" * len(COLUMNS))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ours", type=Path)
     parser.add_argument("reference", type=Path)
+    parser.add_argument("--markdown", action="store_true", help="as a table for the documentation")
     arguments = parser.parse_args()
     ours = load_liberty(arguments.ours)
     names = [cell.arguments[0] for cell in ours.all("cell")]
     reference = load_liberty(arguments.reference, set(names))
     voltage = float(ours.attributes["nom_voltage"])
-    print("errors in %       delay mean  p95 | bias rise  fall | slew mean  p95 |  pin C  | cycle energy mean |e| p95 "
-          "| intern | leakage | constraints")
+    rows, absent = [], []
     total, single = defaultdict(list), defaultdict(list)
     for name in names:
         cell = reference.find("cell", name)
         if cell is None:
-            print(f"{name}: not in the reference")
+            absent.append(name.partition("__")[2])
             continue
         errors = compare_cell(ours.find("cell", name), cell, voltage)
-        print(row(name.partition("__")[2], errors))
+        rows.append(columns(name.partition("__")[2], errors))
         n_outputs = sum(pin.attributes["direction"] == "output" for pin in cell.all("pin"))
         for kind, found in errors.items():
             total[kind] += found if kind != "missing" else []
             single[kind] += found if kind != "missing" and n_outputs == 1 else []
-    print(row("all", total))
-    print(row("one output", single))
+    print_table([*rows, columns("all", total), columns("of one output", single)], arguments.markdown)
+    print(f"\nnot in the reference: {', '.join(absent) or 'none'}")
 
 
 if __name__ == "__main__":
