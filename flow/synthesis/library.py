@@ -87,10 +87,9 @@ def parse_cell(name: str, body: str, where: str) -> LibraryCell:
     if area is None:
         raise SpecError(f"cell {name} must have an area, and has none ({where})")
     pins = list(PIN.finditer(body))
-    ends = [match.start() for match in pins[1:]] + [len(body)]
     inputs, outputs = [], {}
-    for pin, end in zip(pins, ends, strict=True):
-        text = body[pin.end():end]
+    for k, pin in enumerate(pins):
+        text = body[pin.end():pins[k + 1].start() if k + 1 < len(pins) else len(body)]
         direction, function = DIRECTION.search(text), FUNCTION.search(text)
         if direction and direction[1] == "input":
             inputs.append(pin[1])

@@ -119,6 +119,7 @@ insbuf -buf {buffer}
 rename -wire -suffix _reg {" ".join(f"t:{cell.name}" for cell in library.cells.values() if cell.kind == "flop")}
 rename -unescape
 opt_clean -purge
+rename -enumerate -pattern _%_
 check -mapped -assert
 """),
         Stage("write", f"""
