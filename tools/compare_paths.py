@@ -10,7 +10,8 @@ edges 150 ps.
 Slack depends on the clock that one asks for, the period that a path needs does not: period = clock - slack =
 clock-to-output + logic + setup. The error of a path is that of its period, in % of the reference's period; at the clock
 at which the reference's worst path just passes it is the difference of slack in % of that clock, or less. The slacks
-at the clock that was asked for are printed as well, in ns: in % they mean nothing near zero. Exit status 1 when an error is beyond --limit.
+at the clock that was asked for are printed as well, in ns: in % they mean nothing near zero.
+Exit status 1 when an error is beyond --limit.
 """
 
 from __future__ import annotations

@@ -21,12 +21,14 @@ from flow.pdk.tree import Pdk
 from flow.sram import verilog
 from flow.sram.spec import SramSpec
 from flow.step import Step, Work, run_step_once, sources_sha256
+from flow.synthesis import script
 from flow.synthesis.library import Library, load_library
 from flow.synthesis.netlist import Netlist, check_netlist, measure_netlist, parse_netlist
 from flow.synthesis.script import (
     CONSTRAINTS,
     LIBERTY,
     NETLIST_JSON,
+    REGISTERS,
     constraints_text,
     synthesis_stages,
 )
@@ -37,10 +39,11 @@ from golden.weights import load_weights
 from rtl.config import DesignConfig
 from rtl.export import export_verilog
 
-SOURCES = ("flow/synthesis/*.py", "flow/steps/synthesis.py", "flow/sram/verilog.py", "flow/sram/verilog/*",
+SOURCES = ("flow/synthesis/*", "flow/steps/synthesis.py", "flow/sram/verilog.py", "flow/sram/verilog/*",
            "pdk_configs/*", "rtl/**/*.py", "rtl/verilog/*", "golden/*.py")
 PACKAGES = ("pyosys", "pyrtl")
 REGFILE = Path(__file__).resolve().parents[2] / "rtl" / "verilog" / "stillwater_regfile.v"
+REGISTER_RULE = Path(script.__file__).with_name(REGISTERS)
 RTL, BINDING = "rtl", "stillwater_sram.v"
 
 
@@ -89,6 +92,7 @@ def map_design(spec: SynthesisSpec, library: Library, liberty: Path, top: str, s
                work: Work) -> Netlist:
     """Runs the stages on sources in the step's folder; the checked netlist."""
     (work.folder / CONSTRAINTS).write_text(constraints_text(library), encoding="utf-8")
+    shutil.copyfile(REGISTER_RULE, work.folder / REGISTERS)
     link = work.folder / LIBERTY
     link.symlink_to(liberty.resolve())             # by one name, so that no path of this machine gets into names
     stages = synthesis_stages(spec, library, top, sources.files, sources.black_boxes)

@@ -2,6 +2,7 @@
 
 Why these passes and in this order:
 - Enables and synchronous resets stay multiplexers (-nodffe -nosdff): the library's flops with them are not used.
+- Registers are named and split into bits at once, before any pass renames or merges their wires.
 - `booth` before `alumacc`, which would take the multipliers' sums apart otherwise.
 - Adders become carry-lookahead cells ($lcu), which the goal "delay" maps to Kogge-Stone prefix trees.
 - abc buffers what flip-flops and ports drive only when it knows what drives them: hence the driving cell.
@@ -22,13 +23,16 @@ STAGE = "stage: "
 OUTPUT_LOAD_FF = 10.0
 """At the end of a path, for the mapper: the data pin of a flip-flop and some 50 um of wire."""
 SEPARATOR = "__"
+REGISTERS = "registers.v"
+NAME_REGISTERS = "rename -wire -suffix _reg t:$dff"
+NO_ENABLES = "-nodffe -nosdff"
 ADDERS = {"area": "techmap", "delay": "techmap -map +/choices/kogge-stone.v\ntechmap"}
+SIZING = "topo; buffer -c -N {fanout} -p; topo; upsize -D {time}; dnsize -D {time}; stime -p"
 MAPPING = {
-    "area": ("strash; ifraig; scorr; dc2; dch -f; map -a; topo; buffer -c -N {fanout} -p; topo; "
-             "upsize -D {time}; dnsize -D {time}; stime -p"),
-    "delay": ("strash; ifraig; scorr; dc2; dch -f; map -B 0.9 -D {time}; topo; buffer -c -N {fanout} -p; topo; "
-              "upsize -D {time}; dnsize -D {time}; stime -p"),
+    "area": f"strash; ifraig; scorr; dc2; dch -f; map -a; {SIZING}",
+    "delay": f"strash; dch; if -g; dch; if -g; strash; dch -f; map -B 0.9 -D {{time}}; {SIZING}",
 }
+"""abc's commands. `if -g` rebuilds logic by delay instead of area: without it prefix adders come out as long chains."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,10 @@ def synthesis_stages(spec: SynthesisSpec, library: Library, top: str, sources: S
 
 
 def front_stages(top: str, sources: Sequence[str], black_boxes: Sequence[str] = ()) -> list[Stage]:
-    """Reads the design, flattens it and refuses latches, loops and nets with two drivers or none."""
+    """Reads the design, flattens it, refuses latches, loops and nets with two drivers or none, names the registers.
+
+    The proof of equivalence begins with the same stages: what it compares a netlist with is the result of these.
+    """
     read = [f"read_liberty -lib -ignore_miss_func {LIBERTY}"]
     read += [f"read_verilog -sv -lib {name}" for name in black_boxes]
     read += [f"read_verilog {name}" for name in sources]
@@ -63,35 +70,38 @@ def front_stages(top: str, sources: Sequence[str], black_boxes: Sequence[str] = 
         Stage("flatten", f"""
 proc
 check -assert -nolatches
+{NAME_REGISTERS}
 flatten -noscopeinfo -separator {SEPARATOR}
 opt_expr
 opt_clean
 check -assert -nolatches
-opt -nodffe -nosdff
+opt {NO_ENABLES}
+"""),
+        Stage("registers", f"""
+memory -nomap
+memory_map
+{NAME_REGISTERS}
+techmap -map {REGISTERS} t:$dff
+opt -full {NO_ENABLES}
 """),
     ]
 
 
 def arithmetic_stages(spec: SynthesisSpec) -> list[Stage]:
-    """Word-level optimisation, multipliers, adders and memories down to Yosys' own gates."""
+    """Word-level optimisation, multipliers and adders down to Yosys' own gates."""
     return [
-        Stage("arithmetic", """
+        Stage("arithmetic", f"""
 wreduce
 peepopt
 opt_clean
 booth
 alumacc
 share
-opt -nodffe -nosdff
-"""),
-        Stage("memories", """
-memory -nomap
-memory_map
-opt -full -nodffe -nosdff
+opt -full {NO_ENABLES}
 """),
         Stage("gates", f"""
 {ADDERS[spec.goal]}
-opt -fast -nodffe -nosdff
+opt -fast {NO_ENABLES}
 """),
     ]
 
@@ -104,7 +114,7 @@ def mapping_stages(spec: SynthesisSpec, library: Library) -> list[Stage]:
     return [
         Stage("flip-flops", f"""
 dfflibmap -liberty {LIBERTY} {refused}
-opt -fast -nodffe -nosdff
+opt -fast {NO_ENABLES}
 """),
         Stage("map", f"""
 abc -liberty {LIBERTY} {refused} -constr {CONSTRAINTS} -D {spec.logic_time_ps} -script +{mapping.replace(' ', ',')}
@@ -116,7 +126,6 @@ hilomap -hicell {high} {high_pin} -locell {low} {low_pin}
 splitnets -format __
 opt_clean -purge
 insbuf -buf {buffer}
-rename -wire -suffix _reg {" ".join(f"t:{cell.name}" for cell in library.cells.values() if cell.kind == "flop")}
 rename -unescape
 opt_clean -purge
 rename -enumerate -pattern _%_
