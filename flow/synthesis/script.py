@@ -78,7 +78,7 @@ check -assert -nolatches
 opt {NO_ENABLES}
 """),
         Stage("registers", f"""
-memory -nomap
+memory -nordff -nomap
 memory_map
 {NAME_REGISTERS}
 techmap -map {REGISTERS} t:$dff
