@@ -9,7 +9,7 @@ module stillwater_register #(
     input  [WIDTH-1:0] D,
     output [WIDTH-1:0] Q
 );
-    wire _TECHMAP_FAIL_ = !CLK_POLARITY;        // falling clocks are left to Yosys, and refused by the cell check
+    wire _TECHMAP_FAIL_ = !CLK_POLARITY;        // falling clocks are refused before
     genvar k;
     generate
         if (WIDTH == 1) begin

@@ -58,7 +58,8 @@ def synthesis_stages(spec: SynthesisSpec, library: Library, top: str, sources: S
 
 
 def front_stages(top: str, sources: Sequence[str], black_boxes: Sequence[str] = ()) -> list[Stage]:
-    """Reads the design, flattens it, refuses latches, loops and nets with two drivers or none, names the registers.
+    """Reads and flattens the design and names its registers; Yosys ends with an error for latches, falling clocks,
+    loops, and nets with two drivers or none.
 
     The proof of equivalence begins with the same stages: what it compares a netlist with is the result of these.
     """
@@ -70,6 +71,7 @@ def front_stages(top: str, sources: Sequence[str], black_boxes: Sequence[str] = 
         Stage("flatten", f"""
 proc
 check -assert -nolatches
+select -assert-none t:$dff r:CLK_POLARITY=1'0 %i
 {NAME_REGISTERS}
 flatten -noscopeinfo -separator {SEPARATOR}
 opt_expr
