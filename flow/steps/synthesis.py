@@ -22,11 +22,14 @@ from flow.sram import verilog
 from flow.sram.spec import SramSpec
 from flow.step import Step, Work, run_step_once, sources_sha256
 from flow.synthesis import script
+from flow.synthesis.equivalence import GATE_JSON, RTL_JSON
 from flow.synthesis.library import Library, load_library
 from flow.synthesis.netlist import Netlist, check_netlist, measure_netlist, parse_netlist
+from flow.synthesis.prove import prove
 from flow.synthesis.script import (
     CONSTRAINTS,
     LIBERTY,
+    NETLIST,
     NETLIST_JSON,
     REGISTERS,
     constraints_text,
@@ -86,6 +89,41 @@ def synthesise(design: DesignConfig, pdk: Pdk, spec: SynthesisSpec, work: Work) 
     sources = write_sources(design, work.folder)
     netlist = map_design(spec, library, liberty, design.module_name, sources, work)
     return measure_netlist(netlist, library)
+
+
+def run_equivalence(design: DesignConfig, pdk: Pdk, build: Path, spec: SynthesisSpec | None = None,
+                    liberty: Path | None = None) -> Metrics:
+    """Proves that the netlist of a finished synthesis does what its RTL says; SpecError when it does not."""
+    spec = spec or SynthesisSpec(clock_period_ns=design.clock_period_ns)
+    cells = liberty or pdk.liberty(spec.corner)
+    folder = build / f"{design.name}-{pdk.config.name}"
+    sources = sorted((folder / "synthesis" / RTL).glob("*.v"))
+    step = Step("equivalence", run=partial(prove_design, design),
+                required_metrics=("synthesis__equivalence__register__count",))
+    config = {"design": design.name, "sources_sha256": sources_sha256(SOURCES, PACKAGES)}
+    return run_step_once(step, folder / "equivalence", config=config,
+                         inputs=[folder / "synthesis" / NETLIST, cells, *sources])
+
+
+def prove_design(design: DesignConfig, work: Work) -> dict[str, Value]:
+    """Copies netlist, library and sources into the step's folder and proves them equal there."""
+    netlist, liberty, *sources = work.inputs
+    (work.folder / RTL).mkdir()
+    shutil.copyfile(netlist, work.folder / NETLIST)
+    shutil.copyfile(REGISTER_RULE, work.folder / REGISTERS)
+    (work.folder / LIBERTY).symlink_to(liberty.resolve())
+    for path in sources:
+        shutil.copyfile(path, work.folder / RTL / path.name)
+    macros = [path.stem for path in sources if path.name.startswith(f"{design.datapath.memory}_")]
+    boxes = [f"{RTL}/{name}.v" for name in macros]
+    files = [f"{RTL}/{path.name}" for path in sources if path.stem not in macros]
+    with shown_stages(f"{design.module_name}: equivalence") as on_stage:
+        proof = prove(design.module_name, files, boxes, macros, work.folder, work.log, NETLIST, on_stage=on_stage)
+    for name in (LIBERTY, RTL_JSON, GATE_JSON):    # large, and made again by the scripts
+        (work.folder / name).unlink()
+    return {"synthesis__equivalence__register__count": proof.n_registers,
+            "synthesis__equivalence__output__count": proof.n_outputs,
+            "synthesis__equivalence__removed_register__count": len(proof.removed)}
 
 
 def map_design(spec: SynthesisSpec, library: Library, liberty: Path, top: str, sources: DesignSources,
