@@ -47,7 +47,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine() -> list[Finding]:
     """Looks for everything; takes some seconds because the data sets are really read."""
-    return [find_python(), *find_packages(ROOT), *find_tools(), *find_kit(), *find_optional_parts(), *find_datasets()]
+    return [find_python(), *find_packages(ROOT), *find_tools(), find_synthesis(), *find_kit(), *find_optional_parts(),
+            *find_datasets()]
 
 
 def find_python() -> Finding:
@@ -99,10 +100,21 @@ def find_tool_version(tool: Tool) -> Finding:
     return msgspec.structs.replace(finding, remedy=f"Debian: {tool.package}" if tool.package else "with LibreLane")
 
 
+def find_synthesis() -> Finding:
+    """Yosys, which is a Python package with a large library in it: whether it starts on this machine."""
+    from flow.synthesis.yosys import starts, yosys_version
+    finding = Finding(section="Tools", name="yosys", state="ok", purpose="synthesis (PyPI: pyosys)")
+    try:
+        starts()
+    except SpecError as error:
+        return msgspec.structs.replace(finding, state="wrong", remedy=str(error))
+    return msgspec.structs.replace(finding, version=yosys_version())
+
+
 def find_optional_parts() -> list[Finding]:
     """Python packages and settings that only comparisons or later steps use."""
     findings = []
-    for name, purpose in (("torch", "compared with golden in tests"), ("pyosys", "synthesis")):
+    for name, purpose in (("torch", "compared with golden in tests"),):
         try:
             findings.append(Finding(section=OPTIONAL, name=name, state="ok", version=metadata.version(name),
                                     purpose=purpose))

@@ -1,0 +1,1 @@
+"""Synthesis: from exported Verilog to a flat netlist of standard cells, with Yosys."""
