@@ -45,6 +45,7 @@ from rtl.export import export_verilog
 SOURCES = ("flow/synthesis/*", "flow/steps/synthesis.py", "flow/sram/verilog.py", "flow/sram/verilog/*",
            "pdk_configs/*", "rtl/**/*.py", "rtl/verilog/*", "golden/*.py")
 PACKAGES = ("pyosys", "pyrtl")
+CLOCK_GATE = Path(__file__).resolve().parents[1] / "synthesis" / "clock_gate.v"
 REGFILE = Path(__file__).resolve().parents[2] / "rtl" / "verilog" / "stillwater_regfile.v"
 REGISTER_RULE = Path(script.__file__).with_name(REGISTERS)
 RTL, BINDING = "rtl", "stillwater_sram.v"
@@ -155,7 +156,8 @@ def write_sources(design: DesignConfig, folder: Path) -> DesignSources:
         spec = SramSpec.parse(f"{design.datapath.bank_words}x{design.datapath.word_bits}")
         (rtl / BINDING).write_text(verilog.build_binding(spec), encoding="utf-8")
         (rtl / f"{spec.name}.v").write_text(verilog.build_model(spec), encoding="utf-8")
-        files.append(BINDING)
+        shutil.copyfile(CLOCK_GATE, rtl / CLOCK_GATE.name)
+        files += [BINDING, CLOCK_GATE.name]
         black_boxes.append(f"{spec.name}.v")
         macros.append(spec.name)
     else:

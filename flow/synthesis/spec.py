@@ -20,7 +20,6 @@ NOT_FOR_LOGIC = (
     DoNotUse("clkdlybuf*", "a delay; hold repair takes it"),
     DoNotUse("dlyg*", "a delay; hold repair takes it"),
     DoNotUse("bufinv_*", "an inverter of three stages; the sizing of inverters takes its place"),
-    DoNotUse("dlclkp_*", "a clock gate; clock gating places it by name"),
     DoNotUse("edf*", "a flip-flop with a multiplexer inside, larger than the two apart"),
     DoNotUse("ebufn_*", "three-state; no net here has two drivers"),
     DoNotUse("einvn_*", "three-state; no net here has two drivers"),
