@@ -12,11 +12,12 @@ from golden.spec import SpecError
 
 LOAD_TOLERANCE_NS = 0.002
 SLEW_TOLERANCE = 0.03
-SLEW_TOLERANCE_NS = 0.008
-"""An exclusive or's transition truly falls by some 6 ps of 70 when a slow input lets its first stage go ahead."""
+SLEW_TOLERANCE_NS = 0.010
+"""Some transitions truly fall with a slower input: an exclusive or's when its first stage goes ahead (xor2_4 at ss by
+12 ps of 111), an output's that a clear reaches in two ways, when the slow ramp lets one be first (dfrtp_4 at ff)."""
 
 LARGEST_LEAKAGE_NW = 1000.0
-SPREAD_PART = 0.97
+SPREAD_PART = 0.95
 """Of two corners the slower must be slower in at least this part of a table's points ..."""
 
 SPREAD_SLEW_NS = 0.15
