@@ -17,7 +17,8 @@ from flow.characterise.liberty import library_text
 from flow.characterise.models import model_card
 from flow.characterise.ngspice import Job, Simulator
 from flow.characterise.technology import CONTACTED_OHM_UM
-from flow.steps.characterise import MANIFEST, run_characterise
+from flow.pdk.liberty import LIBERTY_MANIFEST
+from flow.steps.characterise import run_characterise
 from flow.tool import ToolError
 from golden.spec import SpecError
 
@@ -176,11 +177,11 @@ def test_flip_flop_with_reset(characterised):
 def test_step_is_byte_for_byte_and_resumes(tmp_path):
     first = run_characterise(("nand2_1", "inv_1"), (TT.name,), tmp_path, n_processes=1)
     library = tmp_path / "characterise" / f"sky130_fd_sc_hd__{TT.name}.lib"
-    text, manifest = library.read_bytes(), (tmp_path / "characterise" / MANIFEST).read_bytes()
+    text, manifest = library.read_bytes(), (tmp_path / "characterise" / LIBERTY_MANIFEST).read_bytes()
     assert first["characterise__cell__count"] == 2
     cache = {path: path.stat().st_mtime_ns for path in (tmp_path / "characterise-cache").rglob("*.json")}
     run_characterise(("inv_1", "nand2_1"), (TT.name,), tmp_path, n_processes=1)
-    assert library.read_bytes() == text and (tmp_path / "characterise" / MANIFEST).read_bytes() == manifest
+    assert library.read_bytes() == text and (tmp_path / "characterise" / LIBERTY_MANIFEST).read_bytes() == manifest
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "characterise-cache").rglob("*.json")} == cache
     run_characterise(("inv_1", "nand2_1"), (TT.name,), tmp_path / "elsewhere", n_processes=2)
     again = tmp_path / "elsewhere" / "characterise" / library.name
