@@ -1,11 +1,12 @@
 """Other people's readers on the views of the kit and of the macros: nothing is refused, lost or read differently.
 
-KLayout reads LEF, DEF, GDS, CDL and SPICE, Icarus and Verilator read Verilog. KLayout passes over what it does not know
-without a word, so what it has read is compared with what this project's own readers find in the same file. (OpenSTA
-2.0.17 reads neither LEF nor behavioural Verilog.)
+KLayout reads LEF, DEF, GDS, CDL and SPICE, Icarus and Verilator read Verilog, OpenSTA and Yosys Liberty. KLayout passes
+over what it does not know without a word, so what it has read is compared with what this project's own readers find in
+the same file. (OpenSTA 2.0.17 reads neither LEF nor behavioural Verilog.)
 """
 
 import subprocess
+import sys
 
 import klayout.db as kdb
 import pytest
@@ -245,3 +246,35 @@ def test_simulators_read_the_verilog_of_a_macro_without_a_warning(macro, command
     files = [f"{SEAM}.v", f"{CLOCK_GATE}.v", f"{SPEC.name}.v"]
     done = subprocess.run([*command, *files], cwd=macro, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+YOSYS_READS = """
+import sys
+from pyosys import libyosys
+libyosys.run_pass(f"read_liberty -lib {sys.argv[1]}", libyosys.Design())
+"""
+
+
+def sta_says(library, tmp_path):
+    script = tmp_path / "read.tcl"
+    script.write_text(f"read_liberty {library}\nputs [llength [get_lib_cells */*]]\nexit\n")
+    done = subprocess.run(["sta", "-no_splash", "-exit", str(script)], capture_output=True, text=True, timeout=120)
+    return (done.stdout + done.stderr).split("\n")
+
+
+@pytest.mark.parametrize("corner", sorted(CONFIG.corners))
+def test_opensta_and_yosys_read_the_liberty_without_a_word(kit, corner, tmp_path):
+    library = kit.liberty(corner)
+    n_cells = library.read_text().count("\n  cell (")
+    assert sta_says(library, tmp_path)[:-1] == [str(n_cells)] and n_cells > 150
+    done = subprocess.run([sys.executable, "-c", YOSYS_READS, str(library)], capture_output=True, text=True,
+                          timeout=120)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 and f"Imported {n_cells} cell types" in said and "arning" not in said
+
+
+def test_a_table_that_opensta_cannot_use_is_heard_of(kit, tmp_path):
+    text = kit.liberty("tt_025C_1v80").read_text()
+    broken = tmp_path / "broken.lib"
+    broken.write_text(text.replace('cell_rise ("delay_7x7")', 'cell_rise ("no_such_template")', 1))
+    assert any("no_such_template" in line for line in sta_says(broken, tmp_path))
