@@ -1,0 +1,46 @@
+"""Which bits, bytes and addresses stay single in which experiment."""
+
+from flow.characterise.corner import Corner
+from flow.sram.reduce import BITS_A_BYTE, N_COLUMNS, N_ROWS, Plan
+from flow.sram.spec import SramSpec
+
+LOADS_PF = (0.002, 0.02, 0.06, 0.18)
+"""On q, one bit each. The largest is what the latch drives in about a nanosecond at tt."""
+
+FIRST, LAST = 0, N_ROWS * N_COLUMNS - 1
+LAST_COLUMN = (N_COLUMNS - 1, LAST)
+"""Addresses of the first and the last row in one column."""
+
+
+def byte_groups(spec: SramSpec) -> tuple[tuple[int, ...], ...]:
+    """First and last byte alone, those between together."""
+    last = spec.n_bytes - 1
+    groups = [(0,), tuple(range(1, last)), (last,)] if last else [(0,)]
+    return tuple(group for group in groups if group)
+
+
+def timing_plan(spec: SramSpec, corner: Corner, addresses: tuple[int, ...], n_single: int = len(LOADS_PF)) -> Plan:
+    """Single are the first bits of the far byte; at a corner where the earliest counts, of the near byte.
+
+    Its last `n_single` groups are the single bits.
+    """
+    looked_at = 0 if corner.worst == "min" else spec.n_bytes - 1
+    groups = []
+    for group in byte_groups(spec):
+        bits = tuple(byte * BITS_A_BYTE + k for byte in group for k in range(BITS_A_BYTE))
+        groups.append(bits if group != (looked_at,) else bits[n_single:])
+    singles = [(looked_at * BITS_A_BYTE + k,) for k in range(n_single)]
+    return Plan(spec, addresses, (*groups, *singles), byte_groups(spec))
+
+
+def pattern_plan(spec: SramSpec) -> Plan:
+    """For writing and reading back: the first and the last bit of the word alone, between them two patterns a byte."""
+    groups = [(0,), (1, 3, 5), (2, 4, 6), (7,)]
+    for group in byte_groups(spec)[1:-1]:
+        bits = [byte * BITS_A_BYTE + k for byte in group for k in range(BITS_A_BYTE)]
+        groups += [tuple(bits[0::2]), tuple(bits[1::2])]
+    if spec.n_bytes > 1:
+        last = (spec.n_bytes - 1) * BITS_A_BYTE
+        groups += [tuple(last + k for k in (0, 2, 4, 6)), tuple(last + k for k in (1, 3, 5)), (last + 7,)]
+    addresses = tuple(row * N_COLUMNS + column for row in (0, 1, N_ROWS - 1) for column in (0, N_COLUMNS - 1))
+    return Plan(spec, addresses, tuple(groups), byte_groups(spec))
