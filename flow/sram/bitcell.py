@@ -29,9 +29,9 @@ N_DIGITS = 4
 
 
 class BitCell(msgspec.Struct, frozen=True):
-    """Transistors on the nets bl, bl_n, wl, bit, bit_n, vdd, vss; farad of each line and node in one cell; pitches (um).
+    """Transistors on the nets bl, bl_n, wl, bit, bit_n, vdd, vss; pitches (um).
 
-    line_ohm: resistance of a line over one cell.
+    farad: of each line and node in one cell. line_ohm: resistance of a line over one cell.
     """
 
     transistors: tuple[Mos, ...]
@@ -71,7 +71,8 @@ def extract_bitcell(gds: Path, pdk: PdkConfig) -> BitCell:
         ends = {"ad": inside.as_, "as_": inside.ad, "pd": inside.ps, "ps": inside.pd, "nrd": inside.nrs,
                 "nrs": inside.nrd} if swap else {}
         transistors.append(msgspec.structs.replace(
-            inside, name=f"{mos.device[0]}{len(transistors)}", drain=drain, gate=gate, source=source, bulk=rail, **ends))
+            inside, name=f"{mos.device[0]}{len(transistors)}", drain=drain, gate=gate, source=source, bulk=rail,
+            **ends))
     drawn = read_shapes(traced, names, outline, layout.dbu)
     ohm = {line: line_resistance(drawn, line, layer) for line, layer in (("bl", "met1"), ("bl_n", "met1"),
                                                                         ("wl", "met2"))}

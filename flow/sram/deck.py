@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from flow.characterise import ngspice
 from flow.characterise.corner import RAMP_OVER_SLEW, Corner
 from flow.characterise.extract import model_name
 from flow.characterise.models import model_card
@@ -21,6 +22,9 @@ FAST_S = 1e-10
 """Ramp of inputs whose slew is not what is measured."""
 
 LARGEST_STEP_S = 1e-10
+ngspice.TIME_LIMIT_S = 7200
+"""A cell's limit of ten minutes is too short for a macro on a machine that has other work."""
+
 SAVED = ("clk", "rowperiph/wl_en@0", "precharge_n@0")
 
 
@@ -33,7 +37,7 @@ class Cycle:
 
     address: int
     write: tuple[int, ...]
-    data: tuple[int, ...]
+    data: tuple[int, ...]                                  # per group, the same for all that share a d
     high_s: float
     low_s: float
 
@@ -84,8 +88,8 @@ def build_job(name: str, circuit: Circuit, corner: Corner, experiment: Experimen
               "i(vvdd)", "i(vclk)"]
     lines += [".save " + " ".join(dict.fromkeys(wanted)), ".control", "set filetype=binary",
               f"tran 2e-11 {experiment.end_s:.6g} 0 {LARGEST_STEP_S:g}", "write 0.raw", "quit", ".endc", ".end", ""]
-    common = {"edges_s": experiment.edges_s, "voltage": voltage, "n_groups": len(plan.groups), "end_s": experiment.end_s,
-              "high_s": [cycle.high_s for cycle in experiment.cycles]}
+    common = {"edges_s": experiment.edges_s, "voltage": voltage, "n_groups": len(plan.groups),
+              "end_s": experiment.end_s, "high_s": [cycle.high_s for cycle in experiment.cycles]}
     return Job(f"{name} {corner.name}", "\n".join(lines), measure, {**common, **settings})
 
 
@@ -125,12 +129,17 @@ def sources(experiment: Experiment, voltage: float) -> list[str]:
     values: dict[str, list[int]] = {f"a[{bit}]": [cycle.address >> bit & 1 for cycle in experiment.cycles]
                                     for bit in range(plan.spec.address_bits)}
     values |= {f"we{k}": [cycle.write[k] for cycle in experiment.cycles] for k in range(len(plan.byte_groups))}
-    values |= {f"d{k}": [cycle.data[k] for cycle in experiment.cycles] for k in range(len(plan.groups))}
+    values |= {pin: [cycle.data[k] for cycle in experiment.cycles] for pin, k in data_pins(plan).items()}
     for pin, levels in values.items():
         moves = [Edge(at, level, FAST_S) for at, level, last in
                  zip(before, levels, [levels[0], *levels], strict=False) if level != last]
         lines.append(source(pin, levels[0], moves, voltage))
     return lines
+
+
+def data_pins(plan: Plan) -> dict[str, int]:
+    """Every d that the reduced circuit has, and a group of bits that it belongs to."""
+    return {f"d{plan.data_of(group[0])}": k for k, group in reversed(list(enumerate(plan.groups)))}
 
 
 def source(pin: str, first: int, edges: list[Edge], voltage: float) -> str:

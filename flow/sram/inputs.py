@@ -31,7 +31,8 @@ DATA_SLEWS_NS = (0.02, 0.3, 1.0)
 RESOLUTION_S = 4e-12
 CLOCK_STAGE = re.compile(r"(/|^)(n_ck|p_ck|n_nckr_1|p_nckr_1)$")
 DECODE = re.compile(r"rowperiph/(clkgen/decodeclkbuf/|(coldec|rowdec/predec)/aff\[\d+\]/)")
-COLUMN = re.compile(r"(rowperiph/clkgen/columnclkbuf/|columnblock/.*/(clkwe/(clkbuf|weff)|writedrive\[\d+\]/ff\[\d+\])/)")
+COLUMN = re.compile(r"(rowperiph/clkgen/columnclkbuf/"
+                    r"|columnblock/.*/(clkwe/(clkbuf|weff)|writedrive\[\d+\]/ff\[\d+\])/)")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ NEAR = Corner("near", "tt", "tt", 1.8, 25.0, worst="min")
 """Only for the choice of bits: those of the near byte."""
 
 
-def measure_inputs(macro: ExtractedMacro, spec: SramSpec, corner: Corner, simulator: Simulator) -> dict[str, InputTiming]:
+def measure_inputs(macro: ExtractedMacro, spec: SramSpec, corner: Corner,
+                   simulator: Simulator) -> dict[str, InputTiming]:
     """All buses; SpecError when a flip-flop fails with data that is early and long enough."""
     edges = simulator.run([pins_job(macro, spec, corner)])[0]
     found = {}

@@ -50,7 +50,7 @@ def number(value: float) -> float | None:
 
 
 def measure_flops(waves: list[Waves], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of every copy of a flip-flop: delay from the clock pin to half of its output (s), and where that ends (of vdd)."""
+    """Of every copy of a flip-flop: delay from the clock pin to half of its output (s), and its end (of vdd)."""
     wave, vdd, at = waves[0], settings["voltage"], settings["edge_s"]
     time, result = wave["time"], []
     for copy, value in enumerate(settings["values"]):

@@ -30,7 +30,7 @@ def timing_plan(spec: SramSpec, corner: Corner, addresses: tuple[int, ...], n_si
         bits = tuple(byte * BITS_A_BYTE + k for byte in group for k in range(BITS_A_BYTE))
         groups.append(bits if group != (looked_at,) else bits[n_single:])
     singles = [(looked_at * BITS_A_BYTE + k,) for k in range(n_single)]
-    return Plan(spec, addresses, (*groups, *singles), byte_groups(spec))
+    return Plan(spec, addresses, (*groups, *singles), byte_groups(spec), (0,) * (len(groups) + n_single))
 
 
 def pattern_plan(spec: SramSpec) -> Plan:
@@ -43,4 +43,4 @@ def pattern_plan(spec: SramSpec) -> Plan:
         last = (spec.n_bytes - 1) * BITS_A_BYTE
         groups += [tuple(last + k for k in (0, 2, 4, 6)), tuple(last + k for k in (1, 3, 5)), (last + 7,)]
     addresses = tuple(row * N_COLUMNS + column for row in (0, 1, N_ROWS - 1) for column in (0, N_COLUMNS - 1))
-    return Plan(spec, addresses, tuple(groups), byte_groups(spec))
+    return Plan(spec, addresses, tuple(groups), byte_groups(spec), tuple(k % 2 for k in range(len(groups))))

@@ -21,16 +21,19 @@ from flow.sram.timing import PF, SETTLED, phase_s
 from golden.spec import SpecError
 
 SLEW_NS = 0.06
-RESOLUTION_PART = 1 / 32
-"""Of the delay of a read: how exactly limits are searched."""
+RESOLUTION_PART = 1 / 6
+"""Of the delay of a read: how exactly limits are searched. What is given is the shortest width that was seen to do."""
+
+LEAST_PART = 1 / 3
+"""Of the delay of a read: no shorter width is tried, though one might do."""
 
 BOTTOM, TOP = LAST_COLUMN
 WIDTHS = ("read_high", "read_low", "write_high", "write_low")
 
 # (address, write, value, the width that is searched here); before, BOTTOM holds 1 and TOP holds 0
-SEQUENCE = ((TOP, False, 0, None), (BOTTOM, False, 1, "read_high"), (TOP, False, 0, None), (BOTTOM, False, 1, "read_low"),
-            (TOP, False, 0, None), (TOP, True, 1, "write_high"), (TOP, False, 1, None), (TOP, True, 0, "write_low"),
-            (BOTTOM, False, 1, None))
+SEQUENCE = ((TOP, False, 0, None), (BOTTOM, False, 1, "read_high"), (TOP, False, 0, None),
+            (BOTTOM, False, 1, "read_low"), (TOP, False, 0, None), (TOP, True, 1, "write_high"), (TOP, False, 1, None),
+            (TOP, True, 0, "write_low"), (BOTTOM, False, 1, None))
 SHOWS = {"read_high": (1,), "read_low": (4,), "write_high": (5, 6), "write_low": (8,)}
 """The cycles that must be right for a width to do."""
 
@@ -67,7 +70,8 @@ def find_pulses(macro: ExtractedMacro, spec: SramSpec, corner: Corner, simulator
             high = widths[search] if search and search.endswith("high") else long_s
             low = widths[search] if search and search.endswith("low") else long_s
             cycles.append(Cycle(address, (int(write),) * len(plan.byte_groups), (value,) * n, high, low))
-        experiment = Experiment(plan, tuple(cycles), {BOTTOM: (1,) * n, TOP: (0,) * n}, (LOADS_PF[1] / PF,) * n, SLEW_NS)
+        experiment = Experiment(plan, tuple(cycles), {BOTTOM: (1,) * n, TOP: (0,) * n}, (LOADS_PF[1] / PF,) * n,
+                                SLEW_NS)
         job = build_job(f"{spec.name} {what}", circuit, corner, experiment, measure_cycles,
                         {"ramp_s": SLEW_NS * 1e-9 * RAMP_OVER_SLEW, "nets": [node(cell) for cell in cells]}, cells)
         [result] = simulator.run([job])
@@ -76,12 +80,12 @@ def find_pulses(macro: ExtractedMacro, spec: SramSpec, corner: Corner, simulator
     reference = run(dict.fromkeys(WIDTHS, long_s), "pulses, long")
     failed = [name for name in WIDTHS if not works(name, reference, reference, group)]
     if failed:
-        raise SpecError(f"{spec.name} must work at {corner.name} with clock phases of {long_s * 1e9:.0f} ns, and fails: "
-                        f"{', '.join(failed)}")
+        raise SpecError(f"{spec.name} must work at {corner.name} with clock phases of {long_s * 1e9:.0f} ns, and "
+                        f"fails: {', '.join(failed)}")
     access = reference[1]["delay"][group]
-    good, bad = dict.fromkeys(WIDTHS, long_s), dict.fromkeys(WIDTHS, 0.0)
+    good, bad = dict.fromkeys(WIDTHS, long_s), dict.fromkeys(WIDTHS, access * LEAST_PART)
     tried, n_rounds = dict.fromkeys(WIDTHS, access), 0
-    while max(good[name] - bad[name] for name in WIDTHS) > access * RESOLUTION_PART:
+    while max(good[name] - bad[name] for name in WIDTHS) > access * RESOLUTION_PART * 1.001:
         n_rounds += 1
         result = run(tried, f"pulses, round {n_rounds}")
         for name in WIDTHS:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from flow.sram.bitcell import LINES, NODES, BitCell
-from flow.sram.extracted import ExtractedMacro, Line
+from flow.sram.extracted import ExtractedMacro
 from flow.sram.flat import Mos
 from flow.sram.spec import SramSpec
 from golden.spec import SpecError
@@ -37,15 +37,17 @@ PREDECODED = "rowperiph/rowdec/pd[{}][{}]"
 
 @dataclass(frozen=True)
 class Plan:
-    """What stays single: accessed addresses, and bits; `groups` are bits that share their data, each in one byte group.
+    """What stays single: accessed addresses, and bits; `groups` are bits that hold the same and look the same.
 
     byte_groups: bytes that share write enable and clock. Every bit and byte is in one group.
+    data: per group, which d it gets; groups of one number and one byte group share the flip-flops of d.
     """
 
     spec: SramSpec
     addresses: tuple[int, ...]
     groups: tuple[tuple[int, ...], ...]
     byte_groups: tuple[tuple[int, ...], ...]
+    data: tuple[int, ...]
 
     def __post_init__(self) -> None:
         for found, n, what in ((self.groups, self.spec.word_bits, "bit"),
@@ -66,6 +68,10 @@ class Plan:
 
     def byte_group_of(self, byte: int) -> int:
         return next(k for k, group in enumerate(self.byte_groups) if byte in group)
+
+    def data_of(self, bit: int) -> str:
+        """The name of what a bit is written with: which d, and the write enable of its byte."""
+        return f"{self.data[self.group_of(bit)]}b{self.byte_group_of(bit // BITS_A_BYTE)}"
 
     def column_name(self, column: int) -> str:
         return str(column) if column in self.columns else "idle"
@@ -120,7 +126,7 @@ class Names:
         """The net that stands for this one and all that are joined with it; a line's sections are told apart later."""
         if match := PIN.match(net):
             kind, number = match[1], int(match[2])
-            return {"d": lambda: f"d{self.plan.group_of(number)}", "q": lambda: f"q{self.plan.group_of(number)}",
+            return {"d": lambda: f"d{self.plan.data_of(number)}", "q": lambda: f"q{self.plan.group_of(number)}",
                     "we": lambda: f"we{self.plan.byte_group_of(number)}",
                     "wl": lambda: f"wl{self.row_class(number)}"}[kind]()
         if match := OF_ROW.match(net):
@@ -138,7 +144,7 @@ class Names:
             return f"bit{self.plan.group_of(byte * BITS_A_BYTE + int(match[2]))}/{match[1]}{match[3]}"
         if match := OF_PAIR.match(rest):
             bit = byte * BITS_A_BYTE + int(match[1]) * 2 + int(match[3])
-            return f"bit{self.plan.group_of(bit)}/{match[2]}{match[4]}"
+            return f"data{self.plan.data_of(bit)}/{match[2]}{match[4]}"
         return f"byte{self.plan.byte_group_of(byte)}/{rest}"
 
     def at(self, net: str, x: float, y: float) -> str:

@@ -61,7 +61,8 @@ def access_job(macro: ExtractedMacro, spec: SramSpec, corner: Corner, slew_ns: f
     cycles = tuple(Cycle(address, (int(write),) * len(plan.byte_groups), (value,) * n, half, half)
                    for address, write, value in SEQUENCE[:n_cycles(corner, slew_ns)])
     loads = (LOADS_PF[0],) * (n - len(LOADS_PF)) + LOADS_PF
-    experiment = Experiment(plan, cycles, {FIRST: (1,) * n, LAST: (0,) * n}, tuple(load / PF for load in loads), slew_ns)
+    experiment = Experiment(plan, cycles, {FIRST: (1,) * n, LAST: (0,) * n}, tuple(load / PF for load in loads),
+                            slew_ns)
     return build_job(f"{spec.name} access {slew_ns} ns", reduce_macro(macro, plan), corner, experiment, measure_cycles,
                      {"ramp_s": slew_ns * 1e-9 * RAMP_OVER_SLEW, "nets": []})
 
@@ -103,7 +104,7 @@ def counted(cycles: list, corner: Corner) -> list:
 
 
 def cycle_energy(cycles: list, spec: SramSpec, corner: Corner) -> dict[str, tuple[float, float]]:
-    """pJ of a read and of a write, all bytes, less half of C V^2 of q's loads at each of their edges, which timers add."""
+    """pJ of a read and of a write of all bytes, less half of C V^2 of q's loads, which timers add at each edge."""
     loads_pf = LOADS_PF[0] * (spec.word_bits - len(LOADS_PF)) + sum(LOADS_PF)
     energy = {}
     for kind in ("read", "write"):

@@ -40,7 +40,8 @@ def windows(periphery: Periphery) -> list[kdb.Box]:
     """The layout but for the array: what lies left of it, and what lies below."""
     outline, left = periphery.outline, min(box.left for box in periphery.array)
     bottom = min(box.bottom for box in periphery.array)
-    return [kdb.Box(outline.left, bottom, left, outline.top), kdb.Box(outline.left, outline.bottom, outline.right, bottom)]
+    return [kdb.Box(outline.left, bottom, left, outline.top),
+            kdb.Box(outline.left, outline.bottom, outline.right, bottom)]
 
 
 def add_window(periphery: Periphery, names: list[str], window: kdb.Box, total: np.ndarray) -> None:
