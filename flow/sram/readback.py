@@ -86,13 +86,12 @@ def expected(plan: Plan, steps: tuple[Step, ...]) -> tuple[dict[int, tuple[int, 
 
 
 def readback_job(macro: ExtractedMacro, spec: SramSpec, corner: Corner, high_ns: float, low_ns: float,
-                 change: Callable[[Circuit], None] | None = None) -> Job:
+                 steps: tuple[Step, ...], change: Callable[[Circuit], None] | None = None) -> Job:
     """The run at phases of the clock; `change` may break the circuit first, to see that it is found."""
     plan = pattern_plan(spec)
     circuit = reduce_macro(macro, plan)
     if change is not None:
         change(circuit)
-    steps = steps_of(spec)
     first, _, _ = expected(plan, steps)
     cycles, data = [], word(plan, 0)
     for step in steps:
@@ -111,11 +110,11 @@ def cells_of(circuit: Circuit) -> dict[tuple[int, int, int], str]:
 
 
 def run_readback(macro: ExtractedMacro, spec: SramSpec, corner: Corner, high_ns: float, low_ns: float,
-                 simulator: Simulator, change: Callable[[Circuit], None] | None = None) -> Outcome:
-    """Simulates and compares."""
-    job = readback_job(macro, spec, corner, high_ns, low_ns, change)
-    [cycles] = simulator.run([job])
-    plan, steps = pattern_plan(spec), steps_of(spec)
+                 simulator: Simulator, steps: tuple[Step, ...] = (),
+                 change: Callable[[Circuit], None] | None = None) -> Outcome:
+    """Simulates and compares; without `steps`, those of steps_of."""
+    plan, steps = pattern_plan(spec), steps or steps_of(spec)
+    [cycles] = simulator.run([readback_job(macro, spec, corner, high_ns, low_ns, steps, change)])
     _, reads, memory = expected(plan, steps)
     wrong, n_compared = [], 0
     for number, (step, cycle, wanted) in enumerate(zip(steps, cycles, reads, strict=True)):
