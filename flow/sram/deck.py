@@ -127,7 +127,7 @@ def sources(experiment: Experiment, voltage: float) -> list[str]:
     lines = [source("clk", 0, clock, voltage)]
     before = [edges[0] / 2, *(end - cycle.low_s / 2 for end, cycle in zip(edges[1:], experiment.cycles, strict=False))]
     values: dict[str, list[int]] = {f"a[{bit}]": [cycle.address >> bit & 1 for cycle in experiment.cycles]
-                                    for bit in range(plan.spec.address_bits)}
+                                    for bit in address_bits(plan)}
     values |= {f"we{k}": [cycle.write[k] for cycle in experiment.cycles] for k in range(len(plan.byte_groups))}
     values |= {pin: [cycle.data[k] for cycle in experiment.cycles] for pin, k in data_pins(plan).items()}
     for pin, levels in values.items():
@@ -135,6 +135,11 @@ def sources(experiment: Experiment, voltage: float) -> list[str]:
                  zip(before, levels, [levels[0], *levels], strict=False) if level != last]
         lines.append(source(pin, levels[0], moves, voltage))
     return lines
+
+
+def address_bits(plan: Plan) -> list[int]:
+    """The address bits that stand for all."""
+    return sorted({plan.address_bit(bit) for bit in range(plan.spec.address_bits)})
 
 
 def data_pins(plan: Plan) -> dict[str, int]:

@@ -5,7 +5,7 @@ import msgspec
 from flow.characterise.corner import Corner
 from flow.characterise.leakage import OPTIONS
 from flow.characterise.ngspice import Job, Simulator
-from flow.sram.deck import data_pins, element_lines, models, node
+from flow.sram.deck import address_bits, data_pins, element_lines, models, node
 from flow.sram.extracted import ExtractedMacro
 from flow.sram.measure import measure_currents
 from flow.sram.plans import FIRST, byte_groups
@@ -38,7 +38,7 @@ def leakage_job(macro: ExtractedMacro, spec: SramSpec, corner: Corner) -> Job:
         whole.transistors.append(msgspec.structs.replace(
             mos, name=f"b{mos.name}", bulk=nets[mos.bulk],
             **{end: nets.get(getattr(mos, end), f"cell/{getattr(mos, end)}") for end in ("drain", "gate", "source")}))
-    inputs = ["clk", *(f"a[{bit}]" for bit in range(spec.address_bits)), *data_pins(plan),
+    inputs = ["clk", *(f"a[{bit}]" for bit in address_bits(plan)), *data_pins(plan),
               *(f"we{k}" for k in range(len(plan.byte_groups)))]
     high = sorted({net for mos in whole.transistors for net in (mos.drain, mos.source)
                    if net.endswith(("/sff_s", "/senseamp/nq")) or net.startswith("bit") and "/bl" in net})

@@ -20,16 +20,16 @@ def byte_groups(spec: SramSpec) -> tuple[tuple[int, ...], ...]:
 
 
 def timing_plan(spec: SramSpec, corner: Corner, addresses: tuple[int, ...], n_single: int = len(LOADS_PF)) -> Plan:
-    """Single are the first bits of the far byte; at a corner where the earliest counts, of the near byte.
+    """Single are the last bits of the word; at a corner where the earliest counts, the first.
 
     Its last `n_single` groups are the single bits.
     """
-    looked_at = 0 if corner.worst == "min" else spec.n_bytes - 1
+    first = 0 if corner.worst == "min" else spec.word_bits - n_single
+    singles = [(bit,) for bit in range(first, first + n_single)]
     groups = []
     for group in byte_groups(spec):
-        bits = tuple(byte * BITS_A_BYTE + k for byte in group for k in range(BITS_A_BYTE))
-        groups.append(bits if group != (looked_at,) else bits[n_single:])
-    singles = [(looked_at * BITS_A_BYTE + k,) for k in range(n_single)]
+        bits = (byte * BITS_A_BYTE + k for byte in group for k in range(BITS_A_BYTE))
+        groups.append(tuple(bit for bit in bits if (bit,) not in singles))
     return Plan(spec, addresses, (*groups, *singles), byte_groups(spec), (0,) * (len(groups) + n_single))
 
 

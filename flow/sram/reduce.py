@@ -23,7 +23,7 @@ from golden.spec import SpecError
 
 N_ROWS, N_COLUMNS, ROWS_A_PAGE = 128, 4, 8
 N_SECTIONS = {"x": 4, "y": 2}
-"""Of a line, by its direction. A quarter of a word line of 64 bits is 30 ohm and 100 fF, 3 ps."""
+"""Of a line, by its direction. A quarter of a word line of 64 bits is 60 ohm and 100 fF, 6 ps."""
 
 BITS_A_BYTE = 8
 IN_COLUMN = re.compile(r"columnblock/column\[(\d+)\]/(.*)")
@@ -31,7 +31,14 @@ BIT_LINE = re.compile(r"(bl|bl_n)\[(\d+)\]$")
 OF_BIT = re.compile(r"periph/(muxbl|muxbl_n|senseamp)\[(\d+)\](.*)")
 OF_PAIR = re.compile(r"periph/writedrive\[(\d+)\]/([a-z_0-9]+)\[(\d+)\](.*)")
 OF_ROW = re.compile(r"rowperiph/rowdec/page\[(\d+)\]/(nand3|wl_n|drive)\[(\d+)\](.*)")
-PIN = re.compile(r"(d|q|we|wl)\[(\d+)\]$")
+PIN = re.compile(r"(a|d|q|we|wl)\[(\d+)\]$")
+ADDRESS = {"rowperiph/coldec/": 0, "rowperiph/rowdec/predec/": 2}
+"""Where the flip-flops of the address are, and which bit is the first of them."""
+
+DECODERS = ((0, 1), (2, 3, 4), (5, 6, 7, 8))
+"""Address bits that are decoded together: of the column, and of the row."""
+
+OF_ADDRESS = re.compile(r"(rowperiph/coldec/|rowperiph/rowdec/predec/)(aff|aint|aint_n)\[(\d+)\](.*)")
 PREDECODED = "rowperiph/rowdec/pd[{}][{}]"
 
 
@@ -73,6 +80,12 @@ class Plan:
         """The name of what a bit is written with: which d, and the write enable of its byte."""
         return f"{self.data[self.group_of(bit)]}b{self.byte_group_of(bit // BITS_A_BYTE)}"
 
+    def address_bit(self, bit: int) -> int:
+        """The first bit of the same decoder that has the same value in every address, and stands for this one."""
+        [decoder] = [bits for bits in DECODERS if bit in bits]
+        return next(other for other in decoder if all(address >> other & 1 == address >> bit & 1
+                                                      for address in self.addresses))
+
     def column_name(self, column: int) -> str:
         return str(column) if column in self.columns else "idle"
 
@@ -97,9 +110,10 @@ def reduce_macro(macro: ExtractedMacro, plan: Plan) -> Circuit:
     merge_transistors(circuit, macro.transistors, names)
     for net, value in macro.farad.items():
         names.add_capacitance(circuit, net, value)
-    for net in macro.lines:
-        if net == names.joined(net):
-            add_ladder(circuit, net, macro.lines[net].axis, macro.lines[net].ohm)
+    for net, line in macro.lines.items():
+        joined = [other.ohm for name, other in macro.lines.items() if names.joined(name) == net]
+        if joined:
+            add_ladder(circuit, net, line.axis, 1 / sum(1 / ohm for ohm in joined))
     add_array(circuit, macro, plan, names)
     return circuit
 
@@ -126,14 +140,17 @@ class Names:
         """The net that stands for this one and all that are joined with it; a line's sections are told apart later."""
         if match := PIN.match(net):
             kind, number = match[1], int(match[2])
-            return {"d": lambda: f"d{self.plan.data_of(number)}", "q": lambda: f"q{self.plan.group_of(number)}",
-                    "we": lambda: f"we{self.plan.byte_group_of(number)}",
-                    "wl": lambda: f"wl{self.row_class(number)}"}[kind]()
+            stands = {"a": self.plan.address_bit, "d": self.plan.data_of, "q": self.plan.group_of,
+                      "we": self.plan.byte_group_of, "wl": self.row_class}[kind](number)
+            return f"a[{stands}]" if kind == "a" else f"{kind}{stands}"
         if match := OF_ROW.match(net):
             row = int(match[1]) * ROWS_A_PAGE + int(match[3])
             return f"row{self.row_class(row)}/{match[2]}{match[4]}"
         if match := IN_COLUMN.match(net):
             return self.in_column(int(match[1]), match[2])
+        if match := OF_ADDRESS.match(net):
+            bit = self.plan.address_bit(int(match[3]) + ADDRESS[match[1]])
+            return f"{match[1]}{match[2]}[{bit - ADDRESS[match[1]]}]{match[4]}"
         return net
 
     def in_column(self, byte: int, rest: str) -> str:
@@ -150,8 +167,8 @@ class Names:
     def at(self, net: str, x: float, y: float) -> str:
         """The node of a terminal at a place."""
         name = self.joined(net)
-        line = self.macro.lines.get(net)
-        if line is not None and name == net:
+        line = self.macro.lines.get(net, self.macro.lines.get(name))
+        if name in self.macro.lines:
             return f"{name}@{line.section(x if line.axis == 'x' else y, N_SECTIONS[line.axis])}"
         if PIN.match(net) and net.startswith("wl") and name[2:].isdigit():
             return f"{name}@0"                             # the driver is at the near end
@@ -161,9 +178,9 @@ class Names:
         return name
 
     def add_capacitance(self, circuit: Circuit, net: str, value: float) -> None:
-        line = self.macro.lines.get(net)
         name = self.joined(net)
-        if line is not None and name == net:
+        line = self.macro.lines.get(name)
+        if line is not None:
             n = N_SECTIONS[line.axis]
             for section in range(n):
                 circuit.farad[f"{name}@{section}"] += value / n
