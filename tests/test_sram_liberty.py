@@ -16,7 +16,7 @@ from flow.characterise.ngspice import Simulator
 from flow.characterise.result import Table
 from flow.parameters import parse_liberty
 from flow.pdk.config import load_pdk_config
-from flow.sram import checks, plans, readback, reduce
+from flow.sram import checks, plans, pulses, readback, reduce
 from flow.sram.deck import Cycle, Experiment, node, sources
 from flow.sram.extracted import Line, extract_macro
 from flow.sram.flat import Mos, load_flat
@@ -33,6 +33,7 @@ from flow.sram.spec import SramSpec
 from flow.sram.stack import plate_f_per_um2
 from flow.sram.straps import add_straps
 from flow.sram.wires import GAPS_UM, edge_tables
+from flow.steps import sram_liberty
 from golden.spec import SpecError
 
 SPEC, WIDE = SramSpec.parse("512x8"), SramSpec.parse("512x64")
@@ -206,6 +207,53 @@ def test_a_short_phase_does_only_when_value_and_delay_are_right():
     assert [works(name, late, reference, 0) for name in WIDTHS] == [False, False, True, False]
 
 
+class Clocked:
+    """Instead of ngspice: a macro that works where its clock's phases are long enough."""
+
+    needs_s = {"read_high": 1.3e-9, "read_low": 2.1e-9, "write_high": 0.4e-9, "write_low": 2.69e-9}
+    access_s = 2.7e-9
+
+    def __init__(self, dead: str = "") -> None:
+        self.dead, self.n_runs = dead, 0
+
+    def run(self, jobs):
+        [cycles] = jobs
+        self.n_runs += 1
+        wrong = {number for each, (_, _, _, name) in zip(cycles, SEQUENCE, strict=True) if name
+                 and (getattr(each, f"{name.split('_')[1]}_s") < self.needs_s[name] or name == self.dead)
+                 for number in SHOWS[name]}
+        return [[cycle(value ^ (k in wrong), self.access_s, bool(value), value ^ (k in wrong))
+                 for k, (_, _, value, _) in enumerate(SEQUENCE)]]
+
+
+@pytest.fixture
+def clocked(monkeypatch):
+    """find_pulses with jobs that are only their cycles."""
+    class Cells(dict):
+        def __missing__(self, key):
+            return "cell"
+
+    monkeypatch.setattr(pulses, "reduce_macro", lambda macro, plan: reduce.Circuit(cells=Cells()))
+    monkeypatch.setattr(pulses, "timing_plan", lambda *_, **__: reduce.Plan(SPEC, (3, 511), (tuple(range(8)),), ((0,),),
+                                                                           (0,)))
+    monkeypatch.setattr(pulses, "build_job", lambda name, circuit, corner, experiment, *_: experiment.cycles)
+
+
+def test_the_shortest_phases_are_found_from_the_safe_side(clocked):
+    memory = Clocked()
+    found = pulses.find_pulses(None, SPEC, TT, memory).widths_ns
+    for name, need in memory.needs_s.items():
+        step = memory.access_s * pulses.RESOLUTION_PART * 1.01
+        least = memory.access_s * pulses.LEAST_PART
+        assert max(need, least) * 1e9 <= found[name] <= (max(need, least) + step) * 1e9 + 1e-9
+    assert memory.n_runs == 4
+
+
+def test_a_macro_that_fails_with_long_phases_is_refused(clocked):
+    with pytest.raises(SpecError, match="with clock phases of 6 ns, and fails: write_high"):
+        pulses.find_pulses(None, SPEC, TT, Clocked(dead="write_high"))
+
+
 # Liberty
 
 def constant(value: float, n: int, step: float = 0.0) -> Table:
@@ -275,6 +323,57 @@ def test_corners_must_come_in_order():
     checks.check_order([slow, fast])
     with pytest.raises(SpecError, match="cell_rise must fall from tt_025C_1v80 to ss_100C_1v60"):
         checks.check_order([fast, slow])
+
+
+@pytest.fixture
+def stages(monkeypatch, tmp_path):
+    """The stages with measurements that are there already: what may be changed, a function that runs them, build."""
+    views = tmp_path / "sram" / SPEC.name / "macro"
+    views.mkdir(parents=True)
+    for end in ("gds", "cdl"):
+        (views / f"{SPEC.name}.{end}").write_text(end)
+    speed = {"ss_100C_1v60": 1.6, "tt_025C_1v80": 1.0, "ff_n40C_1v95": 0.6}
+    state = {"speed": speed, "outcome": readback.Outcome(3, 24, ()), "n": 0}
+
+    def measured(macro, spec, corner, simulator):
+        state["n"] += 1
+        return result_of(slower=speed[corner.name], corner=corner.name)
+
+    monkeypatch.setattr(sram_liberty, "PARTS", {})
+    monkeypatch.setattr(sram_liberty, "extract_macro", lambda *_: None)
+    monkeypatch.setattr(sram_liberty, "characterise_macro", measured)
+    monkeypatch.setattr(sram_liberty, "run_readback", lambda *_: state["outcome"])
+    return state, lambda: sram_liberty.run_liberty(SPEC, load_pdk_config(), tuple(CORNERS), tmp_path, "x", 1), tmp_path
+
+
+@pytest.mark.eda
+def test_stages_write_a_library_a_corner_and_are_not_repeated(stages):
+    state, run, build = stages
+    metrics = run()
+    assert metrics["liberty"]["sram__period_ns__corner:tt_025C_1v80"] == 4.0
+    assert metrics["spice"]["sram__readback__value__count"] == 72
+    folder = build / "sram" / SPEC.name / "liberty"
+    assert sorted(path.name for path in folder.glob("*.lib")) == [f"{SPEC.name}__{corner}.lib" for corner in
+                                                                  sorted(CORNERS)]
+    assert run()["liberty"].values == metrics["liberty"].values and state["n"] == 3
+
+
+@pytest.mark.eda
+def test_corners_in_the_wrong_order_leave_no_library(stages):
+    state, run, build = stages
+    state["speed"]["ss_100C_1v60"] = 0.9
+    with pytest.raises(SpecError, match="must fall from ss_100C_1v60 to tt_025C_1v80"):
+        run()
+    assert not (build / "sram" / SPEC.name / "liberty").exists()
+
+
+@pytest.mark.eda
+def test_a_wrong_read_back_ends_the_task(stages):
+    state, run, build = stages
+    state["outcome"] = readback.Outcome(3, 24, ("cycle 2: wrong",))
+    with pytest.raises(SpecError, match="1 of 24 values are wrong"):
+        run()
+    assert not (build / "sram" / SPEC.name / "spice").exists()
 
 
 def test_corners_of_the_command_line():

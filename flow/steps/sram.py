@@ -64,7 +64,7 @@ def print_electrical(spec: SramSpec, corners: Sequence[str], metrics: dict[str, 
     """A line a corner."""
     liberty, spice = metrics["liberty"], metrics["spice"]
     for corner in corners:
-        access, period, read, write, leakage = (liberty[f"sram__{key}__{corner}"] for key in (
+        access, period, read, write, leakage = (liberty[f"sram__{key}__corner:{corner}"] for key in (
             "access_ns", "period_ns", "read_pj", "write_pj", "leakage_nw"))
         print(f"  {corner}  access {access:.2f} ns, shortest period {period:.2f} ns, read {read:.1f} pJ, "
               f"write {write:.1f} pJ, leakage {leakage:.0f} nW")

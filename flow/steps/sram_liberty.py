@@ -78,12 +78,12 @@ def make_liberty(spec: SramSpec, pdk: PdkConfig, corners: tuple[str, ...], cache
         path.write_text(text)
         check_liberty(spec, text, str(path))
         (work.folder / f"{corner}.json").write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-        values[f"sram__liberty__sha256__{corner}"] = file_sha256(path)
-        values |= {f"sram__access_ns__{corner}": result.slowest_access_ns,
-                   f"sram__period_ns__{corner}": result.period_ns,
-                   f"sram__read_pj__{corner}": sum(result.energy["read"]),
-                   f"sram__write_pj__{corner}": sum(result.energy["write"]),
-                   f"sram__leakage_nw__{corner}": sum(result.leakage_nw)}
+        values[f"sram__liberty__sha256__corner:{corner}"] = file_sha256(path)
+        values |= {f"sram__access_ns__corner:{corner}": result.slowest_access_ns,
+                   f"sram__period_ns__corner:{corner}": result.period_ns,
+                   f"sram__read_pj__corner:{corner}": sum(result.energy["read"]),
+                   f"sram__write_pj__corner:{corner}": sum(result.energy["write"]),
+                   f"sram__leakage_nw__corner:{corner}": sum(result.leakage_nw)}
     return values
 
 
