@@ -17,7 +17,7 @@ from flow.characterise.result import Table
 from flow.parameters import parse_liberty
 from flow.pdk.config import load_pdk_config
 from flow.sram import checks, plans, pulses, readback, reduce
-from flow.sram.deck import Cycle, Experiment, node, sources
+from flow.sram.deck import Cycle, Experiment, build_job, node, sources
 from flow.sram.extracted import Line, extract_macro
 from flow.sram.flat import Mos, load_flat
 from flow.sram.flexmem import generate
@@ -411,6 +411,31 @@ def test_the_reduced_circuit_stands_for_every_transistor(macro):
                             + extracted.bitcell.farad["wl"])
         nodes = len(plan.rows) * 32 * (extracted.bitcell.farad["bit"] + extracted.bitcell.farad["bit_n"])
         assert sum(circuit.farad.values()) == pytest.approx(whole + cells + nodes, rel=1e-6)
+
+
+@pytest.mark.eda
+def test_a_plan_that_joins_nothing_is_the_whole_macro(macro):
+    extracted, _ = macro
+    circuit = reduce.reduce_macro(extracted, plans.whole_plan(SPEC))
+    assert len(circuit.transistors) == 26998 and {mos.m for mos in circuit.transistors} == {1}
+    assert len(circuit.cells) == 512 * 8
+
+
+@pytest.mark.nightly
+def test_a_read_of_the_whole_macro_takes_as_long_as_one_of_the_reduced_circuit(macro):
+    extracted, folder = macro
+    found = []
+    for plan in (plans.timing_plan(SPEC, TT, (0, 511)), plans.whole_plan(SPEC)):
+        n = len(plan.groups)
+        cycles = tuple(Cycle(address, (0,), (0,) * n, 6e-9, 6e-9) for address in (511, 0))
+        stored = {address: (int(address == 0),) * n for address in plan.addresses}
+        experiment = Experiment(plan, cycles, stored, (2e-14,) * n, 0.2)
+        job = build_job("one read", reduce.reduce_macro(extracted, plan), TT, experiment, measure_cycles,
+                        {"ramp_s": 0.2e-9 / 0.6, "nets": []})
+        [(_, read)] = Simulator(folder / "store").run([job])
+        found.append((read["delay"][-1], sum(read["supply"])))
+    assert found[1][0] == pytest.approx(found[0][0], rel=0.02)
+    assert found[1][1] == pytest.approx(found[0][1], rel=0.05)
 
 
 @pytest.mark.eda

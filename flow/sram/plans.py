@@ -44,3 +44,10 @@ def pattern_plan(spec: SramSpec) -> Plan:
         groups += [tuple(last + k for k in (0, 2, 4, 6)), tuple(last + k for k in (1, 3, 5)), (last + 7,)]
     addresses = tuple(row * N_COLUMNS + column for row in (0, 1, N_ROWS - 1) for column in (0, N_COLUMNS - 1))
     return Plan(spec, addresses, tuple(groups), byte_groups(spec), tuple(k % 2 for k in range(len(groups))))
+
+
+def whole_plan(spec: SramSpec) -> Plan:
+    """Nothing joined: every transistor of the macro by itself. For comparison; far too slow for tables."""
+    bits = tuple((bit,) for bit in range(spec.word_bits))
+    return Plan(spec, tuple(range(spec.n_words)), bits, tuple((byte,) for byte in range(spec.n_bytes)),
+                tuple(range(spec.word_bits)))

@@ -213,7 +213,7 @@ def add_array(circuit: Circuit, macro: ExtractedMacro, plan: Plan, names: Names)
     cell, sections = macro.bitcell, range(N_SECTIONS["y"])
     idle = {section: [row for row in range(N_ROWS) if row not in plan.rows
                       and row_section(row) == section] for section in sections}
-    holder = {section: most_common(names.row_class(row) for row in rows) for section, rows in idle.items()}
+    holder = {section: most_common(names.row_class(row) for row in rows) for section, rows in idle.items() if rows}
     for row in range(N_ROWS):
         if row not in plan.rows:                           # all idle word lines of a section hang on one
             circuit.farad[f"wl{names.row_class(row)}"] += cell.farad["wl"] * plan.spec.word_bits * N_COLUMNS
@@ -232,7 +232,8 @@ def add_array(circuit: Circuit, macro: ExtractedMacro, plan: Plan, names: Names)
                 for section in sections:
                     node = f"{net}@{section}" if name != "idle" else net
                     circuit.farad[node] += m * cell.farad[line] * N_ROWS / len(sections)
-                    add_idle_cells(circuit, cell, node, f"wl{holder[section]}", m * len(idle[section]), line)
+                    if idle[section]:
+                        add_idle_cells(circuit, cell, node, f"wl{holder[section]}", m * len(idle[section]), line)
             for row in plan.rows:
                 add_cell(circuit, macro, plan, row, number, name, m)
 
