@@ -19,7 +19,6 @@ DOIT_CONFIG = {
 parameters.check_command_line()
 DESIGNS = parameters.parse_designs(get_var("design", parameters.DESIGN.default))
 WORDS = parameters.parse_words(get_var("words", parameters.WORDS.default))
-LIBERTY = parameters.parse_liberty(get_var("liberty", parameters.LIBERTY.default))
 CELLS = parameters.parse_names(get_var("cell", parameters.CELL.default))
 CORNERS = parameters.parse_names(get_var("corner", parameters.CORNER.default))
 TIERS = parameters.parse_tiers(get_var("tier", parameters.TIER.default))
@@ -71,9 +70,14 @@ def task_pdk():
 
 
 def task_sram():
-    """SRAM macros: layout, views, design rules, LVS, Liberty"""
-    return tasks.entry(tasks.sram, WORDS, LIBERTY, DESIGNS, group="Make silicon of it",
+    """SRAM macros: layout, views, design rules, LVS"""
+    return tasks.entry(tasks.sram, WORDS, DESIGNS, group="Make silicon of it",
                        clean=[tasks.remove_srams])
+
+
+def task_sramlib():
+    """Liberty of SRAM macros, proved by SPICE runs: minutes"""
+    return tasks.entry(tasks.sramlib, WORDS, CORNERS, DESIGNS, group="Make silicon of it")
 
 
 def task_characterise():

@@ -33,15 +33,14 @@ WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, with commas be
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
 CELL = Parameter("cell", "all", "cells of the library without its prefix, with commas between them, or all")
 CORNER = Parameter("corner", "all", "corners with commas between them, or all")
-LIBERTY = Parameter("liberty", "none", "corners of the macros' Liberty with commas between them, all or none; minutes")
-
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "sim": (DESIGN,),
     "asic": (DESIGN,),
     "export": (DESIGN,),
     "train": (DESIGN,),
     "pdk": (),
-    "sram": (WORDS, LIBERTY, DESIGN),
+    "sram": (WORDS, DESIGN),
+    "sramlib": (WORDS, CORNER),
     "bench": (),
     "characterise": (CELL, CORNER),
     "test": (TIER,),
@@ -155,19 +154,6 @@ def parse_names(value: str) -> tuple[str, ...] | None:
     (('inv_1', 'buf_4'), None)
     """
     return None if value == "all" else tuple(dict.fromkeys(value.split(",")))
-
-
-def parse_liberty(value: str) -> tuple[str, ...]:
-    """The corners that `liberty=value` asks for, each once; none when it was not given."""
-    from flow.characterise.corner import CORNERS
-    if value == LIBERTY.default:
-        return ()
-    words = tuple(CORNERS) if value == "all" else tuple(dict.fromkeys(value.split(",")))
-    for word in words:
-        if word not in CORNERS:
-            raise InvalidDodoFile(f"liberty must be none, all or one or more of {', '.join(CORNERS)}, not {word!r}"
-                                  f"{nearest(word, CORNERS)}")
-    return words
 
 
 def parse_tiers(value: str) -> tuple[str, ...]:

@@ -161,21 +161,28 @@ def remove_pdk() -> None:
     rmtree(BUILD / "pdk", ignore_errors=True)
 
 
-def sram(words: tuple[str, ...], liberty: tuple[str, ...], designs: list[DesignFile]) -> None:
-    """The macros of these shapes; without any, of those that the designs' memories are made of.
-
-    liberty: the corners to characterise them at, if any.
-    """
+def sram(words: tuple[str, ...], designs: list[DesignFile]) -> None:
+    """The macros of these shapes; without any, of those that the designs' memories are made of."""
     from flow.steps.pdk import run_pdk
-    from flow.steps.sram import print_electrical, print_licence, print_sram, run_electrical, run_sram, specs_of
+    from flow.steps.sram import print_licence, print_sram, run_sram, specs_of
     shapes = words or shapes_of(designs)
     kit = run_pdk(BUILD)
     for spec in specs_of(shapes):
         print_sram(spec, run_sram(spec, kit, BUILD), BUILD)
-        if liberty:
-            print_electrical(spec, liberty, run_electrical(spec, kit, liberty, BUILD))
-        else:
-            print("  Liberty       only when asked for, it takes minutes: ./stillwater sram liberty=all")
+    print_licence() if shapes else print("these designs have no SRAM macro")
+
+
+def sramlib(words: tuple[str, ...], corners: tuple[str, ...] | None, designs: list[DesignFile]) -> None:
+    """Liberty of the same macros at the corners (None: all); the views are made first where they are not there."""
+    from flow.characterise.corner import CORNERS, find_corner
+    from flow.steps.pdk import run_pdk
+    from flow.steps.sram import print_electrical, print_licence, print_sram, run_electrical, run_sram, specs_of
+    wanted = tuple(find_corner(corner).name for corner in corners or tuple(CORNERS))
+    shapes = words or shapes_of(designs)
+    kit = run_pdk(BUILD)
+    for spec in specs_of(shapes):
+        print_sram(spec, run_sram(spec, kit, BUILD), BUILD)
+        print_electrical(spec, wanted, run_electrical(spec, kit, wanted, BUILD))
     print_licence() if shapes else print("these designs have no SRAM macro")
 
 

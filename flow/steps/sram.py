@@ -1,6 +1,6 @@
-"""`doit sram`: SRAM macros with all their views, checked by design rules, LVS and against each other.
+"""`doit sram`: SRAM macros with all their views but Liberty, checked by design rules, LVS and against each other.
 
-Liberty and what proves it are in flow.steps.sram_liberty; they take minutes and come when they are asked for.
+Liberty and what proves it, which take minutes, are `doit sramlib` (flow.steps.sram_liberty).
 
 Every macro has build/sram/<name>/macro (the views), drc and lvs beside it: stages that are whole or not there, and not
 repeated while what they are made from (spec, PDK file, sources, packages) is the same.

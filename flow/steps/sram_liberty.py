@@ -1,4 +1,4 @@
-"""The electrical side of `doit sram`: Liberty of a macro at corners, and what it writes read back in SPICE.
+"""`doit sramlib`, the electrical side of SRAM macros: Liberty at corners, and what is written read back in SPICE.
 
 build/sram/<name>/liberty has a .lib and the measurements of each corner, spice says what was compared. Extractions and
 simulations are kept by content in build/sram-cache: a killed run goes on where it was, and macros share what is the
