@@ -211,8 +211,8 @@ class Clocked:
     needs_s = {"read_high": 1.3e-9, "read_low": 2.1e-9, "write_high": 0.4e-9, "write_low": 2.69e-9}
     access_s = 2.7e-9
 
-    def __init__(self, dead: str = "") -> None:
-        self.dead, self.n_runs = dead, 0
+    def __init__(self, dead: str = "", period_s: float = 0.0) -> None:
+        self.dead, self.period_s, self.n_runs = dead, period_s, 0
 
     def run(self, jobs):
         [cycles] = jobs
@@ -220,6 +220,8 @@ class Clocked:
         wrong = {number for each, (_, _, _, name) in zip(cycles, SEQUENCE, strict=True) if name
                  and (getattr(each, f"{name.split('_')[1]}_s") < self.needs_s[name] or name == self.dead)
                  for number in SHOWS[name]}
+        if len({(each.high_s, each.low_s) for each in cycles}) == 1 and self.n_runs > 1:       # both short everywhere
+            wrong |= {k for k, each in enumerate(cycles) if each.high_s + each.low_s < self.period_s}
         return [[cycle(value ^ (k in wrong), self.access_s, bool(value), value ^ (k in wrong))
                  for k, (_, _, value, _) in enumerate(SEQUENCE)]]
 
@@ -244,7 +246,16 @@ def test_the_shortest_phases_are_found_from_the_safe_side(clocked):
         step = memory.access_s * pulses.RESOLUTION_PART * 1.01
         least = memory.access_s * pulses.LEAST_PART
         assert max(need, least) * 1e9 <= found[name] <= (max(need, least) + step) * 1e9 + 1e-9
-    assert memory.n_runs == 4
+    assert memory.n_runs == 5
+
+
+def test_phases_that_do_alone_and_not_together_are_made_longer(clocked):
+    alone = pulses.find_pulses(None, SPEC, TT, Clocked())
+    needed = alone.period_ns + 0.3
+    together = pulses.find_pulses(None, SPEC, TT, Clocked(period_s=needed * 1e-9))
+    assert needed <= together.period_ns <= needed + 2 * 2.7 * pulses.STEP_PART
+    with pytest.raises(SpecError, match="with both clock phases short, and does not with"):
+        pulses.find_pulses(None, SPEC, TT, Clocked(period_s=20e-9))
 
 
 def test_a_macro_that_fails_with_long_phases_is_refused(clocked):
