@@ -15,6 +15,7 @@ from flow.characterise.ngspice import Simulator
 from flow.characterise.result import Table
 from flow.pdk.config import load_pdk_config
 from flow.sram import checks, plans, pulses, readback, reduce
+from flow.sram.cdl import build_cdl
 from flow.sram.deck import Cycle, Experiment, build_job, node, sources
 from flow.sram.extracted import Line, extract_macro
 from flow.sram.flat import Mos, load_flat
@@ -394,7 +395,6 @@ def macro(tmp_path_factory):
     generated = generate(SPEC)
     strapped = add_straps(SPEC, load_pdk_config(), generated.layout, generated.cell)
     write_gds(strapped.layout, strapped.cell, folder / "macro.gds")
-    from flow.sram.cdl import build_cdl
     (folder / "macro.cdl").write_text(build_cdl(generated.circuit, SPEC.name))
     return extract_macro(folder / "macro.gds", folder / "macro.cdl", SPEC, load_pdk_config(), folder), folder
 
