@@ -20,7 +20,7 @@ from golden.spec import SpecError
 
 SLEW_NS = 0.06
 RIGHT_PART = 0.2
-"""A level within this part of the supply of its rail is right: a transition ends there, and the clock is at its limit."""
+"""Within this part of the supply of its rail a level is right: transitions end there, and the clock is at its limit."""
 
 ALL, FIRST_BYTES, LAST_BYTE = "all", "all bytes but the last", "the last byte"
 
