@@ -75,6 +75,11 @@ def task_sram():
                        clean=[tasks.remove_srams])
 
 
+def task_sramlib():
+    """Liberty of SRAM macros, proved by SPICE runs: minutes"""
+    return tasks.entry(tasks.sramlib, WORDS, CORNERS, DESIGNS, group="Make silicon of it")
+
+
 def task_characterise():
     """Liberty of standard cells from their layouts, with ngspice"""
     return tasks.entry(tasks.characterise, CELLS, CORNERS, group="Make silicon of it")

@@ -34,7 +34,6 @@ WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, names of OpenR
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
 CELL = Parameter("cell", "all", "cells of the library without its prefix, with commas between them, or all")
 CORNER = Parameter("corner", "all", "corners with commas between them, or all")
-
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "sim": (DESIGN,),
     "asic": (DESIGN,),
@@ -42,6 +41,7 @@ OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "train": (DESIGN,),
     "pdk": (),
     "sram": (WORDS, DESIGN),
+    "sramlib": (WORDS, CORNER),
     "bench": (),
     "characterise": (CELL, CORNER),
     "library": (),

@@ -181,6 +181,24 @@ def sram(words: tuple[str, ...], designs: list[DesignFile]) -> None:
         print("these designs have no SRAM macro")
 
 
+def sramlib(words: tuple[str, ...], corners: tuple[str, ...] | None, designs: list[DesignFile]) -> None:
+    """Liberty of generated macros at the corners (None: all); the views are made first where they are not there."""
+    from flow.characterise.corner import CORNERS, find_corner
+    from flow.steps.pdk import run_pdk
+    from flow.steps.sram import print_electrical, print_licence, print_sram, run_electrical, run_sram, specs_of
+    wanted = tuple(find_corner(corner).name for corner in corners or tuple(CORNERS))
+    ready_made = [word for word in words if word in OPENRAM_MACROS]
+    if ready_made:
+        raise SpecError(f"words must be of generated macros, not {', '.join(ready_made)}: these come with their "
+                        "Liberty (./stillwater sram)")
+    shapes = [word for word in words or macros_of(designs) if word not in OPENRAM_MACROS]
+    kit = run_pdk(BUILD)
+    for spec in specs_of(shapes):
+        print_sram(spec, run_sram(spec, kit, BUILD), BUILD)
+        print_electrical(spec, wanted, run_electrical(spec, kit, wanted, BUILD))
+    print_licence() if shapes else print("these designs have no generated SRAM macro")
+
+
 def macros_of(designs: Iterable[DesignFile]) -> list[str]:
     """What the designs' memories are made of, each once: words x bits of flexmem macros, names of OpenRAM ones."""
     from flow.pdk.config import load_pdk_config

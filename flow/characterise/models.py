@@ -8,12 +8,13 @@ import re
 from functools import cache
 
 from flow.characterise.extract import Device, model_name
-from flow.characterise.kit import model_file
+from flow.characterise.kit import model_file, stress_parameters
 from flow.characterise.technology import CONTACTED_OHM_UM
 from golden.spec import SpecError
 
 NOT_IN_A_CARD = {"lmin", "lmax", "wmin", "wmax", "level", "version"}
 MISMATCH = re.compile(r"[+*]?\s*MC_MM_SWITCH.*$")
+PARAMETER = re.compile(r"(.+)\+(sky130_fd_pr__\w+_diff)$")
 EDGE_M = 1e-12
 
 
@@ -65,12 +66,17 @@ def load_cards(device: str, process: str) -> tuple[tuple[str, dict[str, str]], .
 
 
 def value_of(text: str) -> float:
-    """The number in a parameter; a mismatch term is dropped.
+    """The number in a parameter; a mismatch term is dropped, a parameter of the kit for stress is added.
 
     >>> value_of("{0.519+MC_MM_SWITCH*AGAUSS(0,1.0,1)*(0.1/sqrt(l*w*mult))}"), value_of("2.0e-05")
     (0.519, 2e-05)
     """
     bare = MISMATCH.sub("", text.strip("{}'")).strip()
+    if match := PARAMETER.match(bare):
+        parameters = stress_parameters()
+        if match[2] not in parameters:
+            raise SpecError(f"a model parameter must be defined in the kit's stress parameters, and {match[2]} is not")
+        return float(match[1]) + parameters[match[2]]
     try:
         return float(bare)
     except ValueError:

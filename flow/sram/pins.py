@@ -8,6 +8,7 @@ from pathlib import Path
 
 import klayout.db as kdb
 
+from flow.characterise.liberty_read import parse_liberty
 from flow.pdk.config import PdkConfig
 from flow.pdk.lef import LefMacro, parse_lef
 from flow.pdk.netlist_pins import parse_subcircuit_pins, parse_verilog_pins
@@ -79,6 +80,34 @@ def compare_binding(binding: str, rtl_model: str, supplies: tuple[str, ...] = SU
         return []
     return [f"binding: port {name} is {ours.get(name, 'missing')}, not {wanted.get(name, 'there')}"
             for name in sorted(ours.keys() | wanted.keys()) if ours.get(name) != wanted.get(name)]
+
+
+def check_liberty(spec: SramSpec, text: str, where: str) -> None:
+    """Pins, directions, clock and supplies of a macro's Liberty; SpecError lists every difference."""
+    found = compare_liberty(spec, text, where)
+    if found:
+        raise SpecError("\n".join([f"the Liberty of {spec.name} must agree with its pins, and does not ({where}):",
+                                   *(f"  {line}" for line in found)]))
+
+
+def compare_liberty(spec: SramSpec, text: str, where: str = "text") -> list[str]:
+    """Buses bit by bit, as their types say."""
+    library = parse_liberty(text, where)
+    cell = library.find("cell", spec.name)
+    if cell is None:
+        return [f"Liberty: cell {spec.name} is missing"]
+    widths = {group.arguments[0]: int(group.attributes["bit_width"]) for group in library.all("type")}
+    pins = {group.arguments[0]: group.attributes["direction"] for group in cell.all("pin")}
+    for bus in cell.all("bus"):
+        pins |= {f"{bus.arguments[0]}[{bit}]": bus.attributes["direction"]
+                 for bit in range(widths[bus.attributes["bus_type"]])}
+    pins |= {group.arguments[0]: "inout" for group in cell.all("pg_pin")}
+    found = compare_names(spec, pins, "Liberty")
+    wanted = {name: pin.direction.lower() for name, pin in spec.pins().items()}
+    found += [f"Liberty: pin {name} is {direction}, not {wanted[name]}" for name, direction in pins.items()
+              if name in wanted and direction != wanted[name]]
+    clocks = [group.arguments[0] for group in cell.all("pin") if group.attributes.get("clock") == "true"]
+    return found + ([] if clocks == ["clk"] else [f"Liberty: the clock is {', '.join(clocks) or 'none'}, not clk"])
 
 
 def compare_layout(spec: SramSpec, pdk: PdkConfig, lef: LefMacro, layout: kdb.Layout) -> list[str]:

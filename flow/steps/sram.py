@@ -1,5 +1,7 @@
 """`doit sram`: SRAM macros with all their views but Liberty, checked by design rules, LVS and against each other.
 
+Liberty and what proves it, which take minutes, are `doit sramlib` (flow.steps.sram_liberty).
+
 Every macro has build/sram/<name>/macro (the views), drc and lvs beside it: stages that are whole or not there, and not
 repeated while what they are made from (spec, PDK file, sources, packages) is the same.
 """
@@ -29,9 +31,11 @@ from flow.sram.pins import SEAM, check_views
 from flow.sram.spec import SramSpec
 from flow.sram.straps import add_straps
 from flow.step import ROOT, Step, Work, file_sha256, input_name, run_step_once
+from flow.steps.sram_liberty import run_liberty
 from golden.spec import SpecError
 
-SOURCES = ("flow/sram/**/*", "flow/pdk/*.py", "flow/steps/sram.py", "rtl/verilog/stillwater_sram.sv", "pdk_configs/*")
+SOURCES = ("flow/sram/**/*", "flow/pdk/*.py", "flow/steps/sram*.py", "flow/characterise/*.py",
+           "rtl/verilog/stillwater_sram.sv", "pdk_configs/*")
 PACKAGES = ("c4m-flexmem", "c4m-pdk-sky130", "c4m-flexcell", "c4m-flexio", "pdkmaster", "klayout", "cf-precheck")
 STAGES = ("macro", "drc", "lvs")
 
@@ -77,6 +81,23 @@ def run_side_by_side(run: Callable[[str], Metrics], tool_stage: str, own_stage: 
     return results
 
 
+def run_electrical(spec: SramSpec, pdk: Pdk, corners: Sequence[str], build: Path) -> dict[str, Metrics]:
+    """Liberty at corners and the SPICE run that proves it, after run_sram; needs the views in build/sram/<name>."""
+    return run_liberty(spec, pdk.config, corners, build, sources_sha256())
+
+
+def print_electrical(spec: SramSpec, corners: Sequence[str], metrics: dict[str, Metrics]) -> None:
+    """A line a corner."""
+    liberty, spice = metrics["liberty"], metrics["spice"]
+    for corner in corners:
+        access, period, read, write, leakage = (liberty[f"sram__{key}__corner:{corner}"] for key in (
+            "access_ns", "period_ns", "read_pj", "write_pj", "leakage_nw"))
+        print(f"  {corner}  access {access:.2f} ns, shortest period {period:.2f} ns, read {read:.1f} pJ, "
+              f"write {write:.1f} pJ, leakage {leakage:.0f} nW")
+    print(f"  SPICE         {spice['sram__readback__value__count']} values written and read back, at the "
+          f"shortest clock of {len(corners)} corners")
+
+
 def print_sram(spec: SramSpec, metrics: dict[str, Metrics], build: Path) -> None:
     """A few lines a macro: what it is, what the gates found, where it is."""
     macro, drc, lvs = (metrics[stage] for stage in STAGES)
@@ -87,7 +108,6 @@ def print_sram(spec: SramSpec, metrics: dict[str, Metrics], build: Path) -> None
     print(f"  LVS           {lvs['design__lvs__device__count']:,} transistors, {lvs['design__lvs__net__count']:,} nets,"
           f" {lvs['design__lvs_error__count']} differences")
     print("  pins          LEF, GDS, CDL, Verilog and the rtl contract agree")
-    print("  Liberty       not there yet: no corner is characterised")
     print(f"  files         {input_name(build / 'sram' / spec.name / 'macro')}")
 
 

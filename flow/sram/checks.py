@@ -1,0 +1,82 @@
+"""What physics and the memory seam demand of a macro's numbers: Liberty that breaks one of these is not written."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from flow.sram.result import MacroResult
+from golden.spec import SpecError
+
+LOAD_TOLERANCE_NS = 0.002
+SLEW_TOLERANCE_NS = 0.01
+"""The transition of q does not depend on the clock's slew but for the time steps of the simulation."""
+
+LARGEST_PIN_PF = 0.1
+LARGEST_LEAKAGE_NW = 1e6
+
+
+def check_macro(result: MacroResult) -> None:
+    """SpecError with every breach found at one corner."""
+    found = [*access_breaches(result), *limit_breaches(result), *pulse_breaches(result)]
+    pins = {"clk": (result.clock_rise_pf, result.clock_fall_pf),
+            **{bus.name: (bus.rise_pf, bus.fall_pf) for bus in result.buses}}
+    found += [f"the capacitance of {name} is {pf} pF" for name, pf in pins.items()
+              if not all(1e-4 < value < LARGEST_PIN_PF for value in pf)]
+    found += [f"leakage is {value:.4g} nW" for value in result.leakage_nw if not 0 < value < LARGEST_LEAKAGE_NW]
+    found += [f"energy of a {kind} is {sum(energy):.4g} pJ" for kind, energy in result.energy.items()
+              if sum(energy) <= 0]
+    if found:
+        raise SpecError(f"{result.name} at {result.corner} breaks physics: " + "; ".join(found))
+
+
+def access_breaches(result: MacroResult) -> list[str]:
+    found = []
+    for name, table in result.access.items():
+        values = np.array(table.values)
+        if not np.isfinite(values).all() or values.min() <= 0:
+            found.append(f"{name} has values that are not positive")
+        drop = float(np.max(values[:, :-1] - values[:, 1:]))
+        if drop > LOAD_TOLERANCE_NS:
+            found.append(f"{name} falls by {drop:.4f} ns with more load")
+        drop = float(np.max(values[:-1] - values[1:]))
+        if name.startswith("cell_") and drop > LOAD_TOLERANCE_NS:
+            found.append(f"{name} falls by {drop:.4f} ns with a slower clock")
+        if name.endswith("_transition") and drop > SLEW_TOLERANCE_NS:
+            found.append(f"{name} falls by {drop:.4f} ns with a slower clock")
+    return found
+
+
+def limit_breaches(result: MacroResult) -> list[str]:
+    """Setup of the value that comes and hold of the one that goes, at the same edge of data, must not overlap."""
+    found = []
+    for bus in result.buses:
+        for edge in ("rise", "fall"):
+            setup, hold = (np.array(bus.limits[f"{kind}_{edge}"].values) for kind in ("setup", "hold"))
+            window = float(np.min(setup + hold))
+            if not window > 0:
+                found.append(f"setup and hold of {bus.name} to {edge} overlap by {-window:.4f} ns")
+            if np.max(np.abs([setup, hold])) > result.period_ns:
+                found.append(f"setup or hold of {bus.name} is longer than a period")
+    return found
+
+
+def pulse_breaches(result: MacroResult) -> list[str]:
+    found = [f"{name} is {value:.4g} ns" for name, value in result.pulses.items() if value <= 0]
+    access = max(row[0] for row in result.access["cell_rise"].values)
+    if not access < result.period_ns:
+        found.append(f"q comes after {access:.4g} ns, not before the shortest period of {result.period_ns:.4g} ns ends")
+    return found
+
+
+def check_order(results: list[MacroResult]) -> None:
+    """Corners from slow to fast: access, phases and setup windows in this order, leakage positive everywhere."""
+    found = []
+    for slow, fast in pairwise(results):
+        where = f"{slow.corner} to {fast.corner}"
+        for name, table in slow.access.items():
+            if not (np.array(table.values) > np.array(fast.access[name].values)).all():
+                found.append(f"{name} must fall from {where}")
+        found += [f"{name} must fall from {where}" for name, value in slow.pulses.items()
+                  if not value > fast.pulses[name]]
+    if found:
+        raise SpecError(f"the corners of {results[0].name} are in the wrong order: " + "; ".join(found))
