@@ -13,7 +13,7 @@ from pathlib import Path
 import klayout.db as kdb
 import msgspec
 
-from flow.characterise.technology import CONTACT_OHM, CONTACTS_IN_MODEL
+from flow.characterise.technology import CONTACT_OHM, GATE_TO_CONTACT_UM, SHEET_OHM
 from flow.pdk.config import PdkConfig
 from flow.sram.extract import CONDUCTORS
 from flow.sram.flat import ARRAY, Mos
@@ -186,13 +186,13 @@ def add_stress(found: list[Mos], layers: dict[str, kdb.Region], dbu: float) -> l
 
 def contact_ohms(mos: Mos, fragments: list[kdb.Polygon], cuts: kdb.Shapes, gates: kdb.Shapes,
                  gate_net: dict[tuple[int, int], str], dbu: float) -> dict[str, float]:
-    """nrd and nrs (ohm): the contacts of drain and source, shared by the gates that switch together.
+    """nrd and nrs (ohm): the contacts of drain and source, shared by the gates that switch together, and the diffusion
+    up to them.
 
-    None where the model holds them (pfet), nor where a fragment has no contact (in a stack).
+    None where a fragment has no contact (in a stack). No model holds contacts: flow.characterise.models takes them out.
     """
     kind = mos.device[0]
-    if kind in CONTACTS_IN_MODEL:
-        return {}
+    gap = SHEET_OHM[f"{kind}diff"] * GATE_TO_CONTACT_UM / mos.w
     ohms = []
     for fragment in fragments:
         n_cuts = sum(1 for s in cuts.each_touching(fragment.bbox()) if fragment.inside(s.bbox().center()))
@@ -200,7 +200,7 @@ def contact_ohms(mos: Mos, fragments: list[kdb.Polygon], cuts: kdb.Shapes, gates
                    if not (kdb.Region(s.polygon).sized(1) & kdb.Region(fragment)).is_empty()]
         same = sum(gate_net.get((c.x, c.y)) == mos.gate for c in centres)
         ohms.append((fragment.area() * dbu**2 / max(len(centres), 1),
-                     CONTACT_OHM[f"{kind}diff"] * same / n_cuts if n_cuts else 0.0))
+                     CONTACT_OHM[f"{kind}diff"] * same / n_cuts + gap if n_cuts else 0.0))
     (_, drain), (_, source) = min(((a, b) for a in ohms for b in ohms if len(ohms) == 1 or a is not b),
                                   key=lambda pair: abs(pair[0][0] - mos.ad) + abs(pair[1][0] - mos.as_))
     return {"nrd": round(drain, 3), "nrs": round(source, 3)}
