@@ -133,7 +133,7 @@ def captures(point: Point, result: dict, usual: float | None) -> bool:
     """Whether the flip-flop took what it should, in at most a tenth more than the usual time."""
     if result["delay"] is None or abs(result["last"] - point.captured) > 0.1:
         return False
-    return usual is None or result["delay"] <= DEGRADATION * usual
+    return usual is None or result["delay"] <= (1 + DEGRADATION) * usual
 
 
 def clock_path(macro: ExtractedMacro, spec: SramSpec, each: Input) -> Circuit:

@@ -119,7 +119,7 @@ def works(width: str, result: list[dict], reference: list[dict], group: int) -> 
         turned = reference[number]["rises"][group] == bool(value) and usual is not None
         if not write and turned and number != SHOWS["write_high"][1]:
             delay = cycle["delay"][group]
-            if delay is None or delay > DEGRADATION * usual:
+            if delay is None or delay > (1 + DEGRADATION) * usual:
                 return False
     return True
 
