@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flow.metrics import Metrics, Value
 from flow.pdk.drc import check_drc, run_drc
+from flow.pdk.picture import draw_picture
 from flow.pdk.tree import Pdk
 from flow.sram import verilog
 from flow.sram.cdl import build_cdl
@@ -22,7 +23,6 @@ from flow.sram.flexmem import LICENCE, LICENCE_NOTE, generate
 from flow.sram.gds import load_macro, write_gds
 from flow.sram.lef import build_lef
 from flow.sram.lvs import LvsResult, build_graph, compare_graphs, read_reference
-from flow.sram.picture import draw_picture
 from flow.sram.pins import SEAM, check_views
 from flow.sram.spec import SramSpec
 from flow.sram.straps import add_straps
