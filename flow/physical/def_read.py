@@ -118,8 +118,9 @@ def _read_via(found: _Found, words: list[str], technology: Technology) -> None:
 
 def _read_component(found: _Found, words: list[str], technology: Technology) -> None:
     (name, cell), place, *more = _parts(words)
-    x, y = _numbers(place[1:5])
-    found.placed[_name(name)] = Placed(cell, x, y, place[5], place[0] == "FIXED")
+    if place != ["UNPLACED"]:
+        x, y = _numbers(place[1:5])
+        found.placed[_name(name)] = Placed(cell, x, y, place[5], place[0] == "FIXED")
     if ["SOURCE", "DIST"] not in more:
         found.instances[_name(name)] = cell
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from flow.physical.design import Design, NetRoute, Placement, SupplyNet
+from flow.physical.design import Design, NetRoute, Placed, Placement, SupplyNet
 from flow.physical.geometry import Rect, Shape
 from flow.physical.technology import Technology, Via
 
@@ -30,10 +30,7 @@ def write_def(design: Design, technology: Technology) -> str:
     lines += _rows(placement, technology)
     lines += _tracks(placement, technology)
     lines += _section("VIAS", [_via(via) for via in placement.vias.values()])
-    lines += _section("COMPONENTS", [
-        f"{escape(name)} {placed.cell} + {'FIXED' if placed.fixed else 'PLACED'} ( {placed.x} {placed.y} ) "
-        f"{placed.orientation}" + ("" if name in design.netlist.instances else " + SOURCE DIST")
-        for name, placed in placement.instances.items()])
+    lines += _section("COMPONENTS", list(_components(design)))
     lines += _section("PINS", [*_ports(design), *_supply_pins(placement)])
     lines += _section("BLOCKAGES", [
         f"{f'LAYER {shape.layer}' if shape.layer else 'PLACEMENT'} RECT {_points(shape.rect)}"
@@ -82,6 +79,20 @@ def _tracks(placement: Placement, technology: Technology) -> Iterator[str]:
 
 def _via(via: Via) -> str:
     return via.name + "".join(f"\n    + RECT {shape.layer} {_points(shape.rect)}" for shape in via.shapes)
+
+
+def _components(design: Design) -> Iterator[str]:
+    """All instances: those of the netlist in its order, placed or not, then physical ones."""
+    placed, instances = design.placement.instances, design.netlist.instances
+    for name, cell in instances.items():
+        yield f"{escape(name)} {cell} + {_place(placed[name]) if name in placed else 'UNPLACED'}"
+    for name, place in placed.items():
+        if name not in instances:
+            yield f"{escape(name)} {place.cell} + {_place(place)} + SOURCE DIST"
+
+
+def _place(placed: Placed) -> str:
+    return f"{'FIXED' if placed.fixed else 'PLACED'} ( {placed.x} {placed.y} ) {placed.orientation}"
 
 
 def _ports(design: Design) -> Iterator[str]:

@@ -8,6 +8,7 @@ one lattice, and a coarser layer uses every n-th of it (met3 every second row, m
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -220,33 +221,34 @@ def _parse_vias(text: str) -> dict[str, Via]:
     return vias
 
 
-def array_via(technology: Technology, lower: str, upper: str, area: Rect) -> Via:
-    """A via whose metals fill `area` (around the origin), with as many cuts as the rules let in.
+def array_via(technology: Technology, lower: str, upper: str, area: Rect, upper_area: Rect | None = None) -> Via:
+    """A via with as many cuts around the origin as the rules let in, between metals that fill given areas.
 
-    SpecError when not even one fits.
+    area, upper_area: of the lower and of the upper metal (None: the same), both around the origin.
+    SpecError when not even one cut fits.
     """
     cut = technology.cuts[technology.cut_between[lower, upper]]
-    pitch = cut.width + cut.spacing
-    margins = []
+    over = upper_area or area
+    best: tuple[int, int] = (0, 0)
     for across in (False, True):                                 # which pair of sides has the larger enclosure
         below, above = (sorted(rule, reverse=across) for rule in (cut.enclosure_below, cut.enclosure_above))
-        margins.append((max(below[0], above[0]), max(below[1], above[1])))
-    counts = [((area.width - 2 * x + cut.spacing) // pitch, (area.height - 2 * y + cut.spacing) // pitch)
-              for x, y in margins]
-    nx, ny = max(counts, key=lambda count: max(count[0], 0) * max(count[1], 0))
-    if nx < 1 or ny < 1:
+        room_x = min(area.width - 2 * below[0], over.width - 2 * above[0])
+        room_y = min(area.height - 2 * below[1], over.height - 2 * above[1])
+        count = tuple((room + cut.spacing) // (cut.width + cut.spacing) for room in (room_x, room_y))
+        if min(count) > 0 and count[0] * count[1] > best[0] * best[1]:
+            best = count
+    if not best[0]:
         raise SpecError(f"a via from {lower} to {upper} must have room for a cut of {cut.width} nm with its enclosure, "
                         f"not only {area.width} x {area.height} nm")
-    half, mid_x, mid_y = cut.width // 2, (area.x0 + area.x1) // 2, (area.y0 + area.y1) // 2
-    grid, cuts = technology.grid, []
+    name = f"{lower}_{upper}_{area.width}x{area.height}"
+    name += f"_{over.width}x{over.height}" if over != area else ""
+    return Via(name, Shape.of(lower, area), tuple(_cuts(cut, *best)), Shape.of(upper, over))
+
+
+def _cuts(cut: CutLayer, nx: int, ny: int) -> Iterator[Shape]:
+    """An array of cuts with the origin in its middle."""
+    pitch, half = cut.width + cut.spacing, cut.width // 2
     for row in range(ny):
         for column in range(nx):
-            x = mid_x - _snap((nx - 1) * pitch // 2, grid) + column * pitch
-            y = mid_y - _snap((ny - 1) * pitch // 2, grid) + row * pitch
-            cuts.append(Shape(cut.name, x - half, y - half, x - half + cut.width, y - half + cut.width))
-    name = f"{lower}_{upper}_{area.width}x{area.height}"
-    return Via(name, Shape.of(lower, area), tuple(cuts), Shape.of(upper, area))
-
-
-def _snap(length: int, grid: int) -> int:
-    return length // grid * grid
+            x, y = (2 * column - nx + 1) * pitch // 2, (2 * row - ny + 1) * pitch // 2
+            yield Shape(cut.name, x - half, y - half, x + half, y + half)
