@@ -31,9 +31,14 @@ def random_cells() -> dict[str, CellAbstract]:
     return kit_cells(*GATES, *PHYSICAL) | parse_abstracts(MACRO_LEF, "memory.lef")
 
 
-def random_netlist(n_gates: int, seed: int, n_macros: int = 0, n_ports: int = 8) -> Netlist:
-    """n_gates gates in a line; each input comes from a gate a little before it, from a port at the beginning."""
+def random_netlist(n_gates: int, seed: int, n_macros: int = 0, n_ports: int = 8,
+                   macro: CellAbstract | None = None) -> Netlist:
+    """n_gates gates in a line; each input comes from a gate a little before it, from a port at the beginning.
+
+    Inputs of the macros (None: the small memory) come from anywhere.
+    """
     rng, cells = random.Random(seed), random_cells()
+    macro = macro or cells["memory"]
     ports = {"clk": "input"} | {f"i[{k}]": "input" for k in reversed(range(n_ports))}
     ports |= {f"o[{k}]": "output" for k in reversed(range(n_ports))}
     pins = {port: [("", port)] for port, direction in ports.items() if direction == "input"}
@@ -53,8 +58,8 @@ def random_netlist(n_gates: int, seed: int, n_macros: int = 0, n_ports: int = 8)
         pins[outputs[-1]] = [*port, (name, output)]
     for number in range(n_macros):
         name = f"m{number}"
-        instances[name] = "memory"
-        for pin, abstract in cells["memory"].signal_pins.items():
+        instances[name] = macro.name
+        for pin, abstract in macro.signal_pins.items():
             if abstract.direction == "OUTPUT":
                 pins[f"{name}_{pin}"] = [(name, pin)]
             else:

@@ -10,7 +10,7 @@ from random_netlist import random_cells, random_netlist
 
 from flow.floorplan import power
 from flow.floorplan.check import check_floorplan, find_broken_supplies, find_far_from_tap
-from flow.floorplan.macros import BOTTOM, LEFT, RIGHT, TOP, best_orientation, keep_outs, pin_sides
+from flow.floorplan.macros import BOTTOM, LEFT, RIGHT, TOP, best_orientation, find_halos, keep_outs, pin_sides
 from flow.floorplan.plan import build_floorplan, utilisation
 from flow.floorplan.rows import cut_rows, farthest_from_tap
 from flow.floorplan.spec import TAP_REACH_SITES, FloorplanSpec
@@ -136,7 +136,7 @@ def test_pins_of_macros_face_the_middle():
 
 def test_halos_are_wide_where_pins_are():
     macros = {"m": Placed("memory", 10000, 10000, "N", True)}
-    (box,) = keep_outs(macros, CELLS, FloorplanSpec(), TECHNOLOGY)
+    (box,) = keep_outs(macros, CELLS, find_halos([CELLS["memory"]], FloorplanSpec(), TECHNOLOGY))
     left, below, right, above = 10000 - box.x0, 10000 - box.y0, box.x1 - 100000, box.y1 - 85500
     assert min(left, below) >= 10000 and 4000 <= min(right, above) and max(right, above) < 4500
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flow.floorplan.spec import FloorplanSpec
@@ -93,13 +93,23 @@ def place_row(row: MacroRow, core: Rect, technology: Technology) -> dict[str, Pl
     return placed
 
 
-def keep_outs(placed: dict[str, Placed], cells: Cells, spec: FloorplanSpec, technology: Technology) -> list[Rect]:
+Halos = dict[tuple[str, str], tuple[int, int, int, int]]
+"""Macro and orientation -> room on the left, below, on the right, above."""
+
+
+def find_halos(cells: Iterable[CellAbstract], spec: FloorplanSpec, technology: Technology) -> Halos:
+    """The room that macros keep free in every orientation."""
+    return {(cell.name, orientation): tuple(halo(cell, orientation, side, spec, technology)
+                                            for side in (LEFT, BOTTOM, RIGHT, TOP))
+            for cell in cells for orientation in UPRIGHT}
+
+
+def keep_outs(placed: Mapping[str, Placed], cells: Cells, halos: Halos) -> list[Rect]:
     """What no row may enter: the macros with their halos."""
     found = []
     for macro in placed.values():
-        cell, box = cells[macro.cell], outline(macro, cells[macro.cell])
-        left, right, bottom, top = (halo(cell, macro.orientation, side, spec, technology)
-                                    for side in (LEFT, RIGHT, BOTTOM, TOP))
+        box = outline(macro, cells[macro.cell])
+        left, bottom, right, top = halos[macro.cell, macro.orientation]
         found.append(Rect(box.x0 - left, box.y0 - bottom, box.x1 + right, box.y1 + top))
     return found
 

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 
-from flow.floorplan.macros import BOTTOM, TOP, MacroRow, check_macros, keep_outs, macro_row, place_row, round_up
+import msgspec
+
+from flow.floorplan.macros import (
+    BOTTOM,
+    TOP,
+    Halos,
+    MacroRow,
+    check_macros,
+    find_halos,
+    keep_outs,
+    macro_row,
+    place_row,
+    round_up,
+)
 from flow.floorplan.power import build_power, side_room
 from flow.floorplan.rows import END_CAP_CELL, TAP_CELL, cut_rows, n_sites, row_cells
 from flow.floorplan.spec import UTILISATION, FloorplanSpec
@@ -16,6 +30,9 @@ from flow.physical.geometry import NM_PER_UM, Rect, Shape, nm
 from flow.physical.netlist import Netlist
 from flow.physical.technology import Technology
 from golden.spec import SpecError
+
+COARSE = 12
+"""The first widths that are tried grow by one part in this many."""
 
 MOST_SIDE_UM = 10_000.0
 """A die larger than this is none that a shuttle takes."""
@@ -34,6 +51,7 @@ class _Case:
     netlist: Netlist
     cell_sites: int
     margin: tuple[int, int]
+    halos: Halos
 
     @property
     def least_piece(self) -> int:
@@ -49,7 +67,7 @@ class _Case:
         macros: dict[str, Placed] = {}
         for row in rows:
             macros |= place_row(row, core, self.technology)
-        taken = keep_outs(macros, self.cells, self.spec, self.technology)
+        taken = keep_outs(macros, self.cells, self.halos)
         return macros, cut_rows(core, taken, self.technology, self.least_piece)
 
 
@@ -65,7 +83,7 @@ def build_floorplan(netlist: Netlist, cells: Cells, technology: Technology, spec
     macros, sites = case.plan(rows, core)
     tap, end_cap = (cells[f"{technology.config.cell_library}__{name}"] for name in (TAP_CELL, END_CAP_CELL))
     power = build_power(sites, core, macros, cells, spec, technology)
-    blocked = tuple(Shape.of("", box) for box in keep_outs(macros, cells, spec, technology))
+    blocked = tuple(Shape.of("", box) for box in keep_outs(macros, cells, case.halos))
     die = Rect(0, 0, core.x1 + case.margin[0], core.y1 + case.margin[1])
     return Placement(netlist.top, die, core, tuple(sites), macros | row_cells(sites, core, tap, end_cap, technology),
                      {}, power.supplies, blocked, power.vias)
@@ -82,12 +100,14 @@ def _case(netlist: Netlist, cells: Cells, technology: Technology, spec: Floorpla
                   and cells[cell].height != technology.row_height})
     if odd:
         raise SpecError(f"standard cells must be one row ({technology.row_height} nm) high, not {', '.join(odd)}")
-    check_macros([cells[netlist.instances[name]] for name in netlist.macros(cells)], technology)
+    macros = {name: cells[name] for name in netlist.instances.values() if cells[name].is_macro}
+    check_macros(list(macros.values()), technology)
     sites = sum(cells[cell].width for cell in netlist.instances.values() if not cells[cell].is_macro)
     margin = nm(spec.margin_um)
-    side = max(margin, side_room(spec, technology)) if netlist.macros(cells) else margin
+    side = max(margin, side_room(spec, technology)) if macros else margin
     return _Case(spec, technology, cells, netlist, sites // technology.site_width,
-                 (round_up(side, technology.site_width), round_up(margin, technology.row_height)))
+                 (round_up(side, technology.site_width), round_up(margin, technology.row_height)),
+                 find_halos(macros.values(), spec, technology))
 
 
 def _arrangements(case: _Case, names: Sequence[str]) -> Iterator[tuple[MacroRow, ...]]:
@@ -112,33 +132,48 @@ def _smallest_die(case: _Case, options: Sequence[tuple[MacroRow, ...]]) -> tuple
     """The arrangement and core with the least half perimeter at the utilisation asked for."""
     if not case.cell_sites:
         raise SpecError(f"the netlist of {case.netlist.top} must have standard cells, and has none")
-    found = [(_fit(case, rows), rows) for rows in options]
-    return min(found, key=lambda item: item[0].width + item[0].height)
+    found = [(core, rows) for rows in options if (core := _fit(case, rows))]
+    if not found:
+        raise SpecError(f"{case.netlist.top} must fit into {MOST_SIDE_UM / 1000:g} x {MOST_SIDE_UM / 1000:g} mm, and "
+                        f"does not at utilisation {case.spec.utilisation}; {_measured(case)}")
+    return min(found, key=lambda item: _length(case, item[0].width, item[0].height))
 
 
-def _fit(case: _Case, rows: tuple[MacroRow, ...]) -> Rect:
-    """The core of an arrangement: as near to the aspect ratio as the macros allow, no larger than utilisation asks."""
+def _length(case: _Case, width: int, height: int) -> float:
+    """What a core should have least of. With a given area, that is where height is aspect_ratio times width."""
+    return case.spec.aspect_ratio * width + height
+
+
+def _fit(case: _Case, rows: tuple[MacroRow, ...]) -> Rect | None:
+    """The best core of an arrangement with room for the cells; None when there is none up to MOST_SIDE_UM.
+
+    Widths are tried in growing steps up to where height cannot make up for them, then finer around the best.
+    """
     wanted = case.cell_sites / case.spec.utilisation
     site, row = case.technology.site_width, case.technology.row_height
     least_width, least_height = _least_core(case, rows)
     most = nm(MOST_SIDE_UM)
+    heights: dict[int, int | None] = {}
 
-    def height_for(width: int) -> int | None:
-        """The least height with room for the cells, or None."""
-        def fits(height: int) -> bool:
-            return n_sites(case.plan(rows, case.core(width, height))[1], case.technology) >= wanted
-        return _least(least_height, most, row, fits)
+    def fits(width: int, height: int) -> bool:
+        return n_sites(case.plan(rows, case.core(width, height))[1], case.technology) >= wanted
 
-    def flat_enough(width: int) -> bool:
-        height = height_for(width)
-        return height is not None and height <= case.spec.aspect_ratio * width
+    def length(width: int) -> float:
+        if width not in heights:
+            heights[width] = _least(least_height, most, row, partial(fits, width))
+        height = heights[width]
+        return _length(case, width, height) if height is not None else float("inf")
 
-    width = _least(least_width, most, site, flat_enough)
-    height = height_for(width) if width else None
-    if width is None or height is None:
-        raise SpecError(f"{case.netlist.top} must fit into {MOST_SIDE_UM / 1000:g} x {MOST_SIDE_UM / 1000:g} mm, and "
-                        f"does not at utilisation {case.spec.utilisation}; {_measured(case)}")
-    return case.core(width, height)
+    width = best = least_width
+    while width <= most and case.spec.aspect_ratio * width + least_height <= length(best):
+        best = min(best, width, key=length)
+        width = round_up(width + width // COARSE, site)
+    step = best // COARSE
+    while step >= site:
+        nearby = [max(round_up(best + sign * step, site), least_width) for sign in (-1, 1)]
+        best = min([best, *nearby], key=length)
+        step //= 2
+    return case.core(best, heights[best]) if heights.get(best) is not None else None
 
 
 def _least(low: int, high: int, step: int, holds: Callable[[int], bool]) -> int | None:
@@ -180,8 +215,7 @@ def _given_die(case: _Case, options: Sequence[tuple[MacroRow, ...]]) -> tuple[Re
 
 def _advice(case: _Case) -> str:
     """A die that would do."""
-    free = FloorplanSpec(**{**{name: getattr(case.spec, name) for name in case.spec.__struct_fields__}, "die_um": None})
-    roomy = _Case(free, case.technology, case.cells, case.netlist, case.cell_sites, case.margin)
+    roomy = replace(case, spec=msgspec.structs.replace(case.spec, die_um=None))
     core, _ = _smallest_die(roomy, list(_arrangements(roomy, case.netlist.macros(case.cells))))
     sides = (core.x1 + case.margin[0], core.y1 + case.margin[1])
     return f"try die_um of {_um(sides)}, for utilisation {case.spec.utilisation}, or leave die_um out"

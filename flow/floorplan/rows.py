@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from flow.floorplan.spec import TAP_REACH_SITES
 from flow.physical.abstract import CellAbstract
@@ -19,17 +19,24 @@ def cut_rows(core: Rect, keep_outs: Sequence[Rect], technology: Technology, leas
 
     Pieces narrower than least_width are left out: no supply strap would be sure to cross them.
     """
-    rows, site = [], technology.site_width
+    rows, pieces = [], {}
     for number in range(core.height // technology.row_height):
         y = core.y0 + number * technology.row_height
-        taken = sorted((box.x0, box.x1) for box in keep_outs if box.y0 < y + technology.row_height and box.y1 > y)
-        x = core.x0
-        for x0, x1 in [*taken, (core.x1, core.x1)]:
-            end = core.x0 + (min(x0, core.x1) - core.x0) // site * site
-            if end - x >= least_width:
-                rows.append(Row(y, x, end, "FS" if number % 2 else "N"))
-            x = max(x, core.x0 - (core.x0 - x1) // site * site)
+        taken = tuple((box.x0, box.x1) for box in keep_outs if box.y0 < y + technology.row_height and box.y1 > y)
+        if taken not in pieces:
+            pieces[taken] = list(_pieces(core, taken, technology.site_width, least_width))
+        rows += [Row(y, x0, x1, "FS" if number % 2 else "N") for x0, x1 in pieces[taken]]
     return rows
+
+
+def _pieces(core: Rect, taken: Sequence[tuple[int, int]], site: int, least_width: int) -> Iterator[tuple[int, int]]:
+    """What is left of a row between the stretches that are taken, in whole sites."""
+    x = core.x0
+    for x0, x1 in [*sorted(taken), (core.x1, core.x1)]:
+        end = core.x0 + (min(x0, core.x1) - core.x0) // site * site
+        if end - x >= least_width:
+            yield x, end
+        x = max(x, core.x0 - (core.x0 - x1) // site * site)
 
 
 def n_sites(rows: Iterable[Row], technology: Technology) -> int:
