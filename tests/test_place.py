@@ -10,7 +10,18 @@ from random_netlist import random_cells, random_netlist
 
 from flow.floorplan import power
 from flow.floorplan.check import check_floorplan, find_broken_supplies, find_far_from_tap
-from flow.floorplan.macros import BOTTOM, LEFT, RIGHT, TOP, best_orientation, find_halos, keep_outs, pin_sides
+from flow.floorplan.macros import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    best_orientation,
+    find_halos,
+    keep_outs,
+    macro_row,
+    pin_sides,
+    wire_room,
+)
 from flow.floorplan.plan import build_floorplan, utilisation
 from flow.floorplan.rows import cut_rows, farthest_from_tap
 from flow.floorplan.spec import TAP_REACH_SITES, FloorplanSpec
@@ -132,6 +143,15 @@ def test_pins_of_macros_face_the_middle():
     assert [best_orientation(memory, edge, half) for edge in (BOTTOM, TOP) for half in (LEFT, RIGHT)] == [
         "S", "FS", "FN", "N"]
     assert pin_sides(memory, "S") == {TOP: 4, RIGHT: 1}
+
+
+def test_the_channel_between_macros_has_room_for_their_wires():
+    """Pins that face each other, in one half, on half of the tracks of met1 and met3."""
+    memory = CELLS["memory"]
+    rows = [macro_row(edge, ["a", "b", "c"], [memory] * 3, FloorplanSpec(), TECHNOLOGY) for edge in (BOTTOM, TOP)]
+    assert [row.pins_inward(half) for row in rows for half in (LEFT, RIGHT)] == [8, 4, 8, 4]
+    assert wire_room(rows, TECHNOLOGY) == round(16 / (0.5 / 340 + 0.5 / 680))
+    assert wire_room([], TECHNOLOGY) == 0
 
 
 def test_halos_are_wide_where_pins_are():

@@ -16,6 +16,10 @@ from golden.spec import SpecError
 UPRIGHT = ("N", "FN", "FS", "S")
 """Orientations that leave the direction of the macro's straps as it is."""
 
+CHANNEL_LAYERS = ("met1", "met3")
+SHARE_FOR_MACROS = 0.5
+"""The other half of the tracks is for what the cells between the macros have to say to each other."""
+
 LEFT, RIGHT, BOTTOM, TOP = "left", "right", "bottom", "top"
 
 
@@ -39,6 +43,25 @@ class MacroRow:
     @property
     def height(self) -> int:
         return max((cell.height for cell in self.cells), default=0)
+
+
+    def pins_inward(self, half: str) -> int:
+        """Signal pins that face the other edge, of the macros in one half."""
+        n_left, side = (len(self.names) + 1) // 2, TOP if self.edge == BOTTOM else BOTTOM
+        part = slice(0, n_left) if half == LEFT else slice(n_left, None)
+        return sum(pin_sides(cell, turn)[side]
+                   for cell, turn in zip(self.cells[part], self.orientations[part], strict=True))
+
+
+def wire_room(rows: Sequence[MacroRow], technology: Technology) -> int:
+    """The height of the channel between the edges' macros that lets out the wires of their pins, nm.
+
+    Wires of a half leave it sideways on SHARE_FOR_MACROS of the horizontal tracks up to met4.
+    """
+    tracks = sum(1 / layer.pitch for layer in technology.layers.values()
+                 if layer.is_horizontal and layer.name in CHANNEL_LAYERS)
+    pins = max((sum(row.pins_inward(half) for row in rows) for half in (LEFT, RIGHT)), default=0)
+    return round(pins / (tracks * SHARE_FOR_MACROS))
 
 
 def pin_sides(cell: CellAbstract, orientation: str = "N") -> Counter[str]:

@@ -20,6 +20,7 @@ from flow.floorplan.macros import (
     macro_row,
     place_row,
     round_up,
+    wire_room,
 )
 from flow.floorplan.power import build_power, side_room
 from flow.floorplan.rows import END_CAP_CELL, TAP_CELL, cut_rows, n_sites, row_cells
@@ -33,6 +34,8 @@ from golden.spec import SpecError
 
 COARSE = 12
 """The first widths that are tried grow by one part in this many."""
+
+LEAST_ROWS = 4
 
 MOST_SIDE_UM = 10_000.0
 """A die larger than this is none that a shuttle takes."""
@@ -121,10 +124,11 @@ def _arrangements(case: _Case, names: Sequence[str]) -> Iterator[tuple[MacroRow,
 
 
 def _least_core(case: _Case, rows: Sequence[MacroRow]) -> tuple[int, int]:
-    """Width and height that the macros of an arrangement need, with a few rows for cells between them."""
+    """Width and height that the macros of an arrangement need, with a few rows and room for wires between them."""
     site, row = case.technology.site_width, case.technology.row_height
     width = max([case.least_piece, *(macros.width + len(macros.names) * site for macros in rows)])
-    height = sum(macros.height for macros in rows) + (2 * nm(case.spec.pin_halo_um) if rows else 0) + 4 * row
+    halos = len(rows) * nm(case.spec.pin_halo_um)
+    height = sum(macros.height for macros in rows) + max(halos + LEAST_ROWS * row, wire_room(rows, case.technology))
     return round_up(width, site), round_up(height, row)
 
 
