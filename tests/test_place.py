@@ -31,7 +31,7 @@ from flow.physical.geometry import Rect, Shape
 from flow.physical.netlist import check_netlist
 from flow.place import check
 from flow.place.check import check_filled, check_placement, overlapping
-from flow.place.engine import Desk, place_cells, place_pins
+from flow.place.engine import Desk, improve_cells, place_cells, place_pins
 from flow.place.fill import add_fill
 from flow.place.pins import assign_pins, find_slots, match_in_order
 from flow.place.spec import PlaceSpec
@@ -347,6 +347,35 @@ def test_a_net_that_counts_more_gets_shorter(placed, tmp_path):
     assert sum(after[net] for net in worst) < 0.7 * sum(lengths[net] for net in worst)
     with pytest.raises(SpecError, match="weights must be of nets of random, not nothing"):
         place_cells(pins, netlist, CELLS, TECHNOLOGY, FAST, Desk(tmp_path / "log"), {"nothing": 2.0})
+
+
+def test_a_changed_netlist_is_placed_near_where_it_was(placed, tmp_path):
+    """A buffer on top of another cell, a cell with another drive, one that is fixed: legal again, and hardly moved."""
+    netlist, _, placement = placed
+    desk = Desk(tmp_path / "log")
+    driver = netlist.driver("n20", CELLS)
+    nets = dict(netlist.nets)
+    nets["n20"], nets["n20_b"] = (driver, ("buffer", "A")), (("buffer", "Y"), *nets["n20"][1:])
+    changed = replace(netlist, instances={**netlist.instances, "buffer": f"{LIBRARY}__inv_1"}, nets=nets)
+    over = placement.instances["g30"]
+    instances = {**placement.instances, "g40": placement.instances["g40"]._replace(fixed=True),
+                 "buffer": Placed(f"{LIBRARY}__inv_1", over.x + 7, over.y + 900, "N")}
+    again = improve_cells(replace(placement, instances=instances), changed, CELLS, TECHNOLOGY, FAST, desk)
+    check_placement(again, changed, CELLS, TECHNOLOGY)
+    assert again.instances["g40"] == instances["g40"]
+    moved = [abs(again.instances[name].x - old.x) + abs(again.instances[name].y - old.y)
+             for name, old in instances.items()]
+    assert sum(moved) / len(moved) < 3000
+    assert "Global placement" not in (tmp_path / "log").read_text()
+    with pytest.raises(SpecError, match="cells must have a place to go on from, not buffer"):
+        improve_cells(placement, changed, CELLS, TECHNOLOGY, FAST, desk)
+
+
+def test_macros_must_be_placed_first(tmp_path):
+    netlist, empty = plan(150, 1)
+    instances = {name: placed for name, placed in empty.instances.items() if name != "m0"}
+    with pytest.raises(SpecError, match="macros must have a place before cells do, not m0"):
+        place_cells(replace(empty, instances=instances), netlist, CELLS, TECHNOLOGY, FAST, Desk(tmp_path / "log"))
 
 
 def test_cells_that_do_not_fit_are_refused_before_the_placer_starts(tmp_path):

@@ -44,7 +44,7 @@ def place_pins(placement: Placement, netlist: Netlist, cells: Cells, technology:
     rough = _run(build_problem(placement, netlist, cells, technology, spec, {}, rough=True), desk).places
     corner = placement.core[:2]
     corners = {name: (x + corner[0], y + corner[1])
-               for name, (x, y) in zip(movable_cells(netlist, cells), rough, strict=True)}
+               for name, (x, y) in zip(movable_cells(placement, netlist, cells), rough, strict=True)}
     middle = ((placement.die.x0 + placement.die.x1) // 2, (placement.die.y0 + placement.die.y1) // 2)
     wishes = {}
     for port in netlist.ports:
@@ -61,11 +61,25 @@ def place_cells(placement: Placement, netlist: Netlist, cells: Cells, technology
     weights: net -> how much its length counts, 1 for those that are not in it: nets on slow paths get more.
     SpecError when the cells do not fit into the rows.
     """
-    solution = _run(build_problem(placement, netlist, cells, technology, spec, weights or {}), desk)
+    problem = build_problem(placement, netlist, cells, technology, spec, weights or {})
+    return _with_solution(placement, netlist, cells, _run(problem, desk))
+
+
+def improve_cells(placement: Placement, netlist: Netlist, cells: Cells, technology: Technology, spec: PlaceSpec,
+                  desk: Desk, weights: Mapping[str, float] | None = None) -> Placement:
+    """A legal placement near the one that there is: for what buffers, a clock tree or other drives have changed.
+
+    Every standard cell must have a place, which may be off rows and sites and over others; those that are fixed stay.
+    """
+    problem = build_problem(placement, netlist, cells, technology, spec, weights or {}, from_here=True)
+    return _with_solution(placement, netlist, cells, _run(problem, desk))
+
+
+def _with_solution(placement: Placement, netlist: Netlist, cells: Cells, solution: Solution) -> Placement:
     x0, y0 = placement.core[:2]
+    movable = movable_cells(placement, netlist, cells)
     placed = {name: Placed(netlist.instances[name], x + x0, y + y0, turn)
-              for name, (x, y), turn in zip(movable_cells(netlist, cells), solution.places, solution.orientations,
-                                            strict=True)}
+              for name, (x, y), turn in zip(movable, solution.places, solution.orientations, strict=True)}
     return replace(placement, instances={**placement.instances, **placed})
 
 

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from flow.physical.abstract import Cells
 from flow.physical.design import Placed, Placement, outline, to_die
-from flow.physical.netlist import Netlist
+from flow.physical.netlist import Netlist, shortened
 from flow.physical.technology import Technology
 from flow.place.spec import PlaceSpec
 from golden.spec import SpecError
@@ -35,6 +35,7 @@ class NetPin(msgspec.Struct, frozen=True, array_like=True):
 class Problem(msgspec.Struct, frozen=True):
     """rows: (x0, x1, y, orientation); widths: of the movable cells, a row high each; nets: weight and pins.
 
+    start: where the movable cells are now, or None: anywhere.
     rough: only about where cells will be, nothing legal.
     """
 
@@ -46,6 +47,7 @@ class Problem(msgspec.Struct, frozen=True):
     fixed: list[FixedCell]
     nets: list[tuple[float, list[NetPin]]]
     spec: PlaceSpec
+    start: list[tuple[int, int]] | None = None
     rough: bool = False
 
 
@@ -58,41 +60,48 @@ class Solution(msgspec.Struct, frozen=True):
     lengths: dict[str, int]
 
 
-def movable_cells(netlist: Netlist, cells: Cells) -> list[str]:
-    """The instances that a placer moves: all standard cells of the netlist."""
-    return [name for name, cell in netlist.instances.items() if not cells[cell].is_macro]
+def movable_cells(placement: Placement, netlist: Netlist, cells: Cells) -> list[str]:
+    """The instances that a placer moves: the standard cells of the netlist that are not fixed."""
+    fixed = {name for name, placed in placement.instances.items() if placed.fixed}
+    return [name for name, cell in netlist.instances.items() if not cells[cell].is_macro and name not in fixed]
 
 
 def build_problem(placement: Placement, netlist: Netlist, cells: Cells, technology: Technology, spec: PlaceSpec,
-                  weights: Mapping[str, float], rough: bool = False) -> Problem:
-    """The problem of a floor plan; SpecError for macros without a place and weights of nets that are not there."""
+                  weights: Mapping[str, float], *, from_here: bool = False, rough: bool = False) -> Problem:
+    """The problem of a floor plan, or of a placement to go on from.
+
+    SpecError for macros without a place, cells without one to go on from, and weights of nets that are not there.
+    """
     unknown = sorted(set(weights) - set(netlist.nets))
     if unknown:
         raise SpecError(f"weights must be of nets of {netlist.top}, not {', '.join(unknown[:3])}")
-    movable = movable_cells(netlist, cells)
+    movable = movable_cells(placement, netlist, cells)
     index = {name: number for number, name in enumerate(movable)}
-    lacking = [name for name in netlist.instances if name not in index and name not in placement.instances]
+    placed = placement.instances
+    lacking = [name for name in netlist.instances if name not in placed and (from_here or name not in index)]
     if lacking:
-        raise SpecError(f"macros must have a place before cells get theirs, not {', '.join(lacking)}")
+        what = "cells must have a place to go on from" if from_here else "macros must have a place before cells do"
+        raise SpecError(f"{what}, not {shortened(lacking)}")
     core, fixed = placement.core, []
-    for name, placed in placement.instances.items():
+    for name, place in placed.items():
         if name not in index:
             index[name] = len(movable) + len(fixed)
-            cell = cells[placed.cell]
-            width = 0 if cell.is_macro else outline(placed, cell).width
-            fixed.append(FixedCell(placed.x - core.x0, placed.y - core.y0, width, placed.orientation))
+            cell = cells[place.cell]
+            width = 0 if cell.is_macro else outline(place, cell).width
+            fixed.append(FixedCell(place.x - core.x0, place.y - core.y0, width, place.orientation))
     ports = {}
     for port, shape in placement.ports.items():
         ports[port] = len(movable) + len(fixed)
         fixed.append(FixedCell((shape.x0 + shape.x1) // 2 - core.x0, (shape.y0 + shape.y1) // 2 - core.y0, 0, "N"))
     rows = [(row.x0 - core.x0, row.x1 - core.x0, row.y - core.y0, row.orientation) for row in placement.rows]
+    start = [(placed[name].x - core.x0, placed[name].y - core.y0) for name in movable] if from_here else None
     return Problem(placement.top, technology.site_width, technology.row_height, rows,
                    [cells[netlist.instances[name]].width for name in movable], fixed,
-                   list(_nets(placement, netlist, cells, index, ports, weights, len(movable))), spec, rough)
+                   list(_nets(placement, netlist, cells, index, ports, weights, len(movable))), spec, start, rough)
 
 
 def _nets(placement: Placement, netlist: Netlist, cells: Cells, index: Mapping[str, int], ports: Mapping[str, int],
-          weights: Mapping[str, float], n_movable: int):
+          weights: Mapping[str, float], n_movable: int) -> Iterator[tuple[float, list[NetPin]]]:
     """Weight and pins of every net with two pins or more that have something to do with placement."""
     middles: dict[tuple[str, str, str], tuple[int, int]] = {}
     for net, pins in netlist.nets.items():

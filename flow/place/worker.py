@@ -16,6 +16,7 @@ import msgspec
 from flow.place.problem import Problem, Solution
 
 SITE_UNITS, ROW_SITES = 46, 6
+ROUGH_EFFORT = 1
 SHARES_OF_ROOM = (1.0, 0.5, 0.0)
 """How much of the room between cells rows are filled with; less of it where the whole does not fit."""
 
@@ -104,20 +105,29 @@ def widened(real: list[int], wanted: list[float]) -> list[int]:
 
 def solve(problem: Problem) -> Solution:
     """Places for the movable cells."""
-    spec, lengths = problem.spec, {}
-    start = Circuit(problem, SITE_UNITS, round(SITE_UNITS * problem.row_height / problem.site))
-    x = [value for row in problem.rows for value in row[:2]]
-    y = [row[2] for row in problem.rows]
-    start.places = [((min(x) + max(x)) // 2, (min(y) + max(y)) // 2)] * start.n
-    start.circuit.expand_cells_to_density(spec.density_of(start.utilisation))
-    lengths["global"] = start.run("place_global", 1 if problem.rough else spec.effort)
-    if problem.rough:
-        return Solution(start.places, ["N"] * start.n, lengths)
+    lengths: dict[str, int] = {}
     final = Circuit(problem, 1, ROW_SITES)
-    lengths["legal"] = legalise(final, start.places, [width / SITE_UNITS for width in start.widths])
-    lengths["detailed"] = final.run("place_detailed", spec.effort)
+    if problem.start is None:
+        start = gather(problem, lengths)
+        if problem.rough:
+            return Solution(start.places, ["N"] * start.n, lengths)
+        lengths["legal"] = legalise(final, start.places, [width / SITE_UNITS for width in start.widths])
+    else:
+        lengths["legal"] = legalise(final, problem.start, final.widths)
+    lengths["detailed"] = final.run("place_detailed", problem.spec.effort)
     orientations = [turn.name for turn in final.circuit.cell_orientation[:final.n]]
     return Solution(final.places, orientations, lengths)
+
+
+def gather(problem: Problem, lengths: dict[str, int]) -> Circuit:
+    """Global placement, from the middle of the rows outwards; cells come out wider, with room between them."""
+    circuit = Circuit(problem, SITE_UNITS, round(SITE_UNITS * problem.row_height / problem.site))
+    x = [value for row in problem.rows for value in row[:2]]
+    y = [row[2] for row in problem.rows]
+    circuit.places = [((min(x) + max(x)) // 2, (min(y) + max(y)) // 2)] * circuit.n
+    circuit.circuit.expand_cells_to_density(problem.spec.density_of(circuit.utilisation))
+    lengths["global"] = circuit.run("place_global", ROUGH_EFFORT if problem.rough else problem.spec.effort)
+    return circuit
 
 
 def legalise(circuit: Circuit, places: list[tuple[int, int]], wanted: list[float]) -> int:
