@@ -378,6 +378,44 @@ def test_macros_must_be_placed_first(tmp_path):
         place_cells(replace(empty, instances=instances), netlist, CELLS, TECHNOLOGY, FAST, Desk(tmp_path / "log"))
 
 
+def fullest(placement, width=20_000):
+    """Part of the rows that cells fill in the fullest windows: the mean of the upper quarter."""
+    taken, room = {}, {}
+    pieces = [(row.y, row.x0, row.x1, room) for row in placement.rows]
+    pieces += [(box.y0, box.x0, box.x1, taken) for name, box in
+               ((name, outline(placed, CELLS[placed.cell])) for name, placed in placement.instances.items())
+               if name.startswith("g")]
+    for y, x0, x1, where in pieces:
+        for x in range(x0, x1, 460):
+            key = (x // width, y // width)
+            where[key] = where.get(key, 0) + 1
+    parts = sorted((taken.get(key, 0) / sites for key, sites in room.items() if sites > 150), reverse=True)
+    return sum(parts[:len(parts) // 4]) / (len(parts) // 4)
+
+
+def test_density_bounds_how_full_rows_become(tmp_path):
+    netlist, empty = plan(800, utilisation=0.5)
+    desk = Desk(tmp_path / "log")
+    loose, tight = (place_cells(empty, netlist, CELLS, TECHNOLOGY, PlaceSpec(effort=1, density=density), desk)
+                    for density in (0.6, 1.0))
+    lengths = [sum(half_perimeters(placement, netlist_without_ports(netlist), CELLS).values())
+               for placement in (loose, tight)]
+    assert fullest(loose) < fullest(tight) - 0.1, (fullest(loose), fullest(tight))
+    assert lengths[1] < lengths[0]
+
+
+def netlist_without_ports(netlist):
+    return replace(netlist, nets={net: pins for net, pins in netlist.nets.items() if pins[0][0]})
+
+
+@pytest.mark.parametrize("demands, message", [
+    ({"effort": 10}, "effort must be an integer in 1 .. 9, not 10"), ({"seed": -1}, "seed must be an integer of at le"),
+    ({"density": 0.4}, "density must be 0.5 to 1.0, not 0.4")])
+def test_placement_demands_that_cannot_be_met_are_refused(demands, message):
+    with pytest.raises(SpecError, match=message):
+        PlaceSpec(**demands)
+
+
 def test_cells_that_do_not_fit_are_refused_before_the_placer_starts(tmp_path):
     netlist, empty = plan(300)
     short = replace(empty, rows=empty.rows[: len(empty.rows) // 2], instances={})

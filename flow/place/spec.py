@@ -6,15 +6,16 @@ from golden.spec import Spec, SpecError, check_int
 
 EFFORT = (1, 9)
 DENSITY = (0.5, 1.0)
-ROOM_ABOVE_UTILISATION = 0.05
-"""A denser placement than utilisation alone asks for: cells that belong together move closer."""
+MOST_ROOM_TAKEN = 0.97
+"""Of the rows, by cells and the room between them: some is left for the placer to make rows come out even."""
 
 
 class PlaceSpec(Spec, frozen=True, kw_only=True):
     """A placement's demands.
 
     effort:  1 (fast) to 9, as Coloquinte counts it.
-    density: how full rows may become where cells gather; where utilisation is higher, a little more than that.
+    density: how full rows may become where cells gather; less makes routing easier and wires longer. Where utilisation
+             is about as high, cells are spread as evenly as can be.
     seed:    of the placer; the same one gives the same placement.
     """
 
@@ -28,6 +29,10 @@ class PlaceSpec(Spec, frozen=True, kw_only=True):
         if not DENSITY[0] <= self.density <= DENSITY[1]:
             raise SpecError(f"density must be {DENSITY[0]} to {DENSITY[1]}, not {self.density}")
 
-    def density_of(self, utilisation: float) -> float:
-        """The density for cells that fill this part of the rows."""
-        return min(max(self.density, utilisation + ROOM_ABOVE_UTILISATION), DENSITY[1])
+    def room_taken(self, utilisation: float) -> float:
+        """Part of the rows that cells take together with the room between them.
+
+        >>> round(PlaceSpec(density=0.8).room_taken(0.6), 3), PlaceSpec(density=0.8).room_taken(0.9)
+        (0.75, 0.97)
+        """
+        return max(min(utilisation / self.density, MOST_ROOM_TAKEN), utilisation)

@@ -125,7 +125,7 @@ def gather(problem: Problem, lengths: dict[str, int]) -> Circuit:
     x = [value for row in problem.rows for value in row[:2]]
     y = [row[2] for row in problem.rows]
     circuit.places = [((min(x) + max(x)) // 2, (min(y) + max(y)) // 2)] * circuit.n
-    circuit.circuit.expand_cells_to_density(problem.spec.density_of(circuit.utilisation))
+    circuit.circuit.expand_cells_to_density(problem.spec.room_taken(circuit.utilisation))
     lengths["global"] = circuit.run("place_global", ROUGH_EFFORT if problem.rough else problem.spec.effort)
     return circuit
 
