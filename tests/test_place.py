@@ -439,6 +439,13 @@ def test_a_placer_that_fails_is_one_message(tmp_path, monkeypatch, body, message
         place_cells(empty, netlist, CELLS, TECHNOLOGY, FAST, Desk(tmp_path / "log"))
 
 
+def test_a_missing_placer_is_one_message(tmp_path, monkeypatch):
+    from flow.steps.place import run_place
+    monkeypatch.setattr("flow.place.engine.PACKAGE", "no-such-placer")
+    with pytest.raises(SpecError, match="needs the Python package no-such-placer, which is not installed; rm -r .venv"):
+        run_place(None, {}, tmp_path)
+
+
 # Each rule of legality has a placement that breaks it
 
 def broken(placed, change):

@@ -22,7 +22,7 @@ from flow.floorplan.macros import (
     round_up,
     wire_room,
 )
-from flow.floorplan.power import build_power, side_room
+from flow.floorplan.power import STRAP_LAYER, build_power, side_room
 from flow.floorplan.rows import END_CAP_CELL, TAP_CELL, cut_rows, n_sites, row_cells
 from flow.floorplan.spec import UTILISATION, FloorplanSpec
 from flow.physical.abstract import Cells
@@ -59,7 +59,7 @@ class _Case:
     @property
     def least_piece(self) -> int:
         """The narrowest row that supply straps of both nets are sure to cross, and that has room for cells."""
-        layer = self.technology.layers["met4"]
+        layer = self.technology.layers[STRAP_LAYER]
         return nm(self.spec.strap_pitch_um) + nm(self.spec.strap_width_um) + layer.pitch
 
     def core(self, width: int, height: int) -> Rect:

@@ -37,6 +37,15 @@ class Desk:
     on_stage: Callable[[str], None] = lambda stage: None
 
 
+def placer_version() -> str:
+    """Of the package; SpecError with the remedy when it is not installed."""
+    try:
+        return metadata.version(PACKAGE)
+    except metadata.PackageNotFoundError:
+        raise SpecError(f"placement needs the Python package {PACKAGE}, which is not installed; "
+                        "rm -r .venv && ./stillwater doctor") from None
+
+
 def place_pins(placement: Placement, netlist: Netlist, cells: Cells, technology: Technology, spec: PlaceSpec,
                desk: Desk) -> Placement:
     """The floor plan with a place for every port: near the cells that its net connects, as a rough placement has them.
@@ -85,9 +94,7 @@ def _with_solution(placement: Placement, netlist: Netlist, cells: Cells, solutio
 
 def _run(problem: Problem, desk: Desk) -> Solution:
     """Coloquinte's solution; SpecError that says how full the rows are when it finds none."""
-    if metadata.version(PACKAGE) != "0.4.1":
-        raise SpecError(f"placement needs the Python package {PACKAGE} 0.4.1, not {metadata.version(PACKAGE)}; "
-                        "run: rm -r .venv && ./stillwater doctor")
+    placer_version()
     free = sum(x1 - x0 for x0, x1, *_ in problem.rows) - sum(cell.width for cell in problem.fixed)
     filled = f"{sum(problem.widths) / max(free, 1):.3f}"
     if sum(problem.widths) > free:

@@ -20,7 +20,7 @@ from flow.physical.gds import write_gds
 from flow.physical.geometry import NM_PER_UM
 from flow.physical.technology import TECH_LEF, load_technology
 from flow.place.check import check_placement
-from flow.place.engine import PACKAGE, Desk, place_cells, place_pins
+from flow.place.engine import PACKAGE, Desk, place_cells, place_pins, placer_version
 from flow.place.spec import PlaceSpec
 from flow.step import Step, Work, run_step_once, sources_sha256
 from flow.steps import floorplan
@@ -37,8 +37,9 @@ def run_place(pdk: Pdk, macro_views: Mapping[str, Path], folder: Path, spec: Pla
 
     macro_views: macro -> its LEF, with the GDS of the same name beside it.
     weights:     net -> how much its length counts (1 for those not in it).
-    SpecError when cells or pins do not fit.
+    SpecError, before any work, without the placer; and when cells or pins do not fit.
     """
+    placer_version()
     spec, weights = spec or PlaceSpec(), dict(weights or {})
     gds = {name: lef.with_suffix(".gds") for name, lef in macro_views.items()}
     step = Step(STEP, run=partial(make_placement, pdk, spec, weights, list(macro_views)), required_metrics=REQUIRED)
