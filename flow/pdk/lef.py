@@ -1,4 +1,4 @@
-"""Reads macros out of LEF: size, pins with direction, use and rectangles, obstructions."""
+"""Reads macros out of LEF: class, size, pins with direction, use, antenna areas and rectangles, obstructions."""
 
 import re
 from collections.abc import Iterator
@@ -12,17 +12,21 @@ Rect = tuple[float, float, float, float]
 
 @dataclass
 class LefPin:
-    """A pin; `rects` maps a layer to its rectangles."""
+    """A pin; `rects` maps a layer to its rectangles. Areas of connected gates and diffusion in um2."""
 
     direction: str = ""
     use: str = "SIGNAL"
+    gate_area_um2: float = 0.0
+    diffusion_area_um2: float = 0.0
     rects: dict[str, list[Rect]] = field(default_factory=dict)
 
 
 @dataclass
 class LefMacro:
-    """A macro: size in um, pins, obstructions by layer."""
+    """A macro: class and symmetry in LEF's words, size in um, pins, obstructions by layer."""
 
+    kind: str = ""
+    symmetry: tuple[str, ...] = ()
     size_um: tuple[float, float] = (0.0, 0.0)
     pins: dict[str, LefPin] = field(default_factory=dict)
     obstructions: dict[str, list[Rect]] = field(default_factory=dict)
@@ -57,6 +61,10 @@ def _parse_macro(name: str, tokens: Iterator[str]) -> LefMacro:
         if token == "SIZE":
             width, _, height = next(tokens), next(tokens), next(tokens)
             macro.size_um = (float(width), float(height))
+        elif token == "CLASS":
+            macro.kind = " ".join(_words(tokens))
+        elif token == "SYMMETRY":
+            macro.symmetry = tuple(_words(tokens))
         elif token == "PIN":
             pin = next(tokens)
             macro.pins[pin] = _parse_pin(pin, tokens)
@@ -74,10 +82,22 @@ def _parse_pin(name: str, tokens: Iterator[str]) -> LefPin:
             pin.direction = next(tokens)
         elif token == "USE":
             pin.use = next(tokens)
+        elif token == "ANTENNAGATEAREA":
+            pin.gate_area_um2 += float(next(tokens))
+        elif token == "ANTENNADIFFAREA":
+            pin.diffusion_area_um2 += float(next(tokens))
         elif token == "PORT":
             _parse_shapes(tokens, pin.rects)
         elif token == "END" and next(tokens) == name:
             return pin
+
+
+def _words(tokens: Iterator[str]) -> list[str]:
+    """The rest of a statement."""
+    words = []
+    while (token := next(tokens)) != ";":
+        words.append(token)
+    return words
 
 
 def _parse_shapes(tokens: Iterator[str], rects: dict[str, list[Rect]]) -> None:

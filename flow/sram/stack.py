@@ -33,7 +33,7 @@ def plate_f_per_um2(lower: str | None, upper: str) -> float:
     """Capacitance of two plates; lower None is the silicon.
 
     >>> round(plate_f_per_um2(None, "met1") * 1e18, 1)
-    26.0
+    25.9
     """
     low, high = HEIGHTS_UM[lower][1] if lower else 0.0, HEIGHTS_UM[upper][0]
     tops = [low, *(top for top, _ in _K if low < top < high), high]

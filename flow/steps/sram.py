@@ -17,6 +17,7 @@ from pathlib import Path
 
 from flow.metrics import Metrics, Value
 from flow.pdk.drc import check_drc, run_drc
+from flow.pdk.picture import draw_picture
 from flow.pdk.tree import Pdk
 from flow.sram import verilog
 from flow.sram.cdl import build_cdl
@@ -26,7 +27,6 @@ from flow.sram.gds import load_macro, write_gds
 from flow.sram.graph import build_graph, read_reference
 from flow.sram.lef import build_lef
 from flow.sram.lvs import LvsResult, compare_graphs
-from flow.sram.picture import draw_picture
 from flow.sram.pins import SEAM, check_views
 from flow.sram.spec import SramSpec
 from flow.sram.straps import add_straps

@@ -1,0 +1,1 @@
+"""The floor plan: die, macros, rows with taps and end caps, power grid, places for the pins."""
