@@ -1,0 +1,239 @@
+"""Negotiated congestion: nets may share places at a price that rises until none is shared (PathFinder).
+
+McMurchie and Ebeling, "PathFinder: a negotiation-based performance-driven router for FPGAs", FPGA 1995. Here what is
+shared also includes places that the spacing rules forbid next to each other. A round takes the nets that are in a
+conflict and searches each again, unless others have got out of its way before its turn. Then the history of the places
+still in conflict and the price of a conflict rise. Nets that have been searched least often are first: else a net that
+has no place of its own would be moved on to the next one round after round, and those who could make room never asked.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from flow.route.guides import Guides
+from flow.route.problem import RoutingProblem
+from flow.route.search import (
+    COUNT_POPS,
+    NONE,
+    SCALE,
+    Books,
+    Places,
+    Scratch,
+    Ways,
+    conflicts_of,
+    mark,
+    new_scratch,
+    route_net,
+)
+
+BASE = 60 * SCALE
+"""Cost of one conflict at pressure 1: that of 0.6 um of wire."""
+
+ROUTED, ROOM, FAILED = range(3)
+"""What became of a net in a round: ROOM: the memory for routes was full."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to try. `first`, `growth`, `most`: pressure in the first round, factor a round, bound."""
+
+    rounds: int = 60
+    first: float = 0.5
+    growth: float = 1.35
+    most: float = 40.0
+    history: float = 0.35
+
+
+@dataclass(frozen=True)
+class Round:
+    """One line of the log: nets searched, nets without a way, nets in conflict after it, pops of the search so far."""
+
+    number: int
+    searched: int
+    failed: int
+    in_conflict: int
+    pops: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """Routes (see search.Ways) and what is left: nets without a way, nets in conflict."""
+
+    ways: Ways
+    failed: tuple[int, ...]
+    in_conflict: tuple[int, ...]
+    rounds: tuple[Round, ...]
+
+
+def places_of(problem: RoutingProblem, guides: Guides) -> Places:
+    lattice = problem.lattice
+    return Places(lattice.nx, lattice.ny, problem.wire, problem.via, problem.net_start, problem.pin_start, problem.nodes,
+                  problem.contact, guides.region_of_column, guides.region_of_row)
+
+
+def negotiate(problem: RoutingProblem, guides: Guides, effort: Effort = Effort(),
+              tell: Callable[[Round], None] = lambda done: None) -> Result:
+    """Routes every net; ends when no net is in conflict or the rounds are over. `tell` hears of each round."""
+    lattice, n_nets = problem.lattice, problem.n_nets
+    places = places_of(problem, guides)
+    books = Books(np.zeros(lattice.n_nodes, np.int16), np.zeros(lattice.plane, np.int16),
+                  np.zeros(lattice.plane, np.int16), np.zeros(lattice.n_nodes, np.int32))
+    scratch = new_scratch(lattice.n_nodes)
+    ways = _empty_ways(n_nets, len(problem.pin_keys), 64 * len(problem.pin_keys) + 4096)
+    most_pins = int(np.diff(problem.net_start).max(initial=1))
+    order_memory, distance_memory = np.zeros(most_pins, np.int32), np.zeros(most_pins, np.int32)
+    order = _order(problem)
+    state = np.full(n_nets, FAILED, np.uint8)
+    slack, times = np.zeros(n_nets, np.int32), np.zeros(n_nets, np.int32)
+    guide = np.zeros(guides.n_regions, np.int32)
+    dirty = np.ones(n_nets, np.bool_)
+    used = np.zeros(1, np.int64)
+    pressure, rounds = effort.first, []
+    for number in range(effort.rounds):
+        done, searched = 0, 0
+        turns = order[np.argsort(times[order], kind="stable")]
+        turns = turns[dirty[turns]]
+        while done < len(turns):
+            done, some = _round(turns, done, times, places, guides.start, guides.region, guides.columns,
+                                guide, slack, books, scratch, ways, used, state, order_memory, distance_memory,
+                                np.int32(pressure * BASE))
+            searched += some
+            if done < len(turns):
+                ways = _compact(ways, used)
+        charge = np.int32(BASE * effort.history * max(1.0, pressure))
+        _find_conflicts(dirty, state, slack, places, books, ways, charge, number % 4 == 3)
+        rounds.append(Round(number, searched, int((state == FAILED).sum()), int(dirty.sum()),
+                            int(scratch.counters[COUNT_POPS])))
+        tell(rounds[-1])
+        if not dirty.any():
+            break
+        pressure = min(pressure * effort.growth, effort.most)
+    failed = np.flatnonzero(state == FAILED)
+    return Result(ways, tuple(failed.tolist()), tuple(np.flatnonzero(dirty & (state == ROUTED)).tolist()), tuple(rounds))
+
+
+def _empty_ways(n_nets: int, n_pins: int, room: int) -> Ways:
+    return Ways(np.zeros(n_nets, np.int64), np.zeros(n_nets, np.int32), np.zeros(room, np.int32),
+                np.zeros(room, np.int32), np.full(n_pins, NONE, np.int32))
+
+
+def _order(problem: RoutingProblem) -> np.ndarray:
+    """Short nets first: they have the fewest other ways."""
+    xy = problem.pin_xy()
+    span = (np.maximum.reduceat(xy, problem.net_start[:-1]) - np.minimum.reduceat(xy, problem.net_start[:-1])).sum(axis=1)
+    return np.argsort(span, kind="stable").astype(np.int32)
+
+
+def _compact(ways: Ways, used: np.ndarray) -> Ways:
+    """The same routes without gaps, with room for twice as many."""
+    total = int(ways.size.sum())
+    fresh = _empty_ways(len(ways.start), len(ways.pin_node), max(2 * total, len(ways.node) + len(ways.node) // 2))
+    fresh.pin_node[:] = ways.pin_node
+    at = 0
+    for net in range(len(ways.start)):
+        start, size = int(ways.start[net]), int(ways.size[net])
+        fresh.node[at:at + size] = ways.node[start:start + size]
+        fresh.before[at:at + size] = ways.before[start:start + size]
+        fresh.start[net], fresh.size[net] = at, size
+        at += size
+    used[0] = at
+    return fresh
+
+
+@njit(cache=True)
+def _round(order, first, times, places, guide_start, guide_region, guide_columns, guide, slack, books,
+           scratch, ways, used, state, order_memory, distance_memory, pressure):
+    """Searches the nets `order[first:]`; returns how far it came and how many of them it searched."""
+    searched = 0
+    for turn in range(first, order.size):
+        net = order[turn]
+        mark(net, -1, places, books, ways)
+        if state[net] == ROUTED and conflicts_of(net, places, books, ways, 0) == 0:
+            mark(net, 1, places, books, ways)
+            continue
+        if used[0] + 4096 > ways.node.size:
+            mark(net, 1, places, books, ways)
+            return turn, searched
+        size = _try_net(net, places, guide_start, guide_region, guide_columns, guide, slack, books, scratch,
+                        order_memory, distance_memory, pressure, ways.pin_node)
+        searched += 1
+        times[net] += 1
+        if used[0] + size > ways.node.size:
+            _forget(net, places, ways)
+            state[net] = FAILED
+            return turn, searched
+        ways.start[net], ways.size[net] = used[0], size
+        for index in range(size):
+            ways.node[used[0] + index] = scratch.tree[index]
+            ways.before[used[0] + index] = scratch.before[index]
+        used[0] += size
+        state[net] = ROUTED if size > 0 else FAILED
+        if size == 0:
+            _forget(net, places, ways)
+        mark(net, 1, places, books, ways)
+    return order.size, searched
+
+
+@njit(cache=True)
+def _forget(net, places, ways):
+    ways.size[net] = 0
+    for pin in range(places.net_start[net], places.net_start[net + 1]):
+        ways.pin_node[pin] = NONE
+
+
+@njit(cache=True)
+def _try_net(net, places, guide_start, guide_region, guide_columns, guide, slack, books, scratch, order_memory,
+             distance_memory, pressure, pin_node):
+    """Searches within the guide, and within ever more around it while there is no way."""
+    guide_rows = guide.size // guide_columns
+    while True:
+        window = _open_guide(net, guide_start, guide_region, guide_columns, guide_rows, guide, slack[net], places)
+        size = route_net(net, window, guide, net + 1, places, books, scratch, order_memory, distance_memory, pressure,
+                         pin_node)
+        if size > 0 or (window[0] == 0 and window[2] == 0 and window[1] == places.nx - 1
+                        and window[3] == places.ny - 1 and slack[net] >= guide_columns + guide_rows):
+            return size
+        slack[net] = 2 * slack[net] + 1
+
+
+@njit(cache=True)
+def _open_guide(net, guide_start, guide_region, columns, rows, guide, slack, places):
+    """Marks a net's regions and those around them; returns the window that holds them."""
+    x0, x1, y0, y1 = columns, 0, rows, 0
+    reach = slack + 1
+    for index in range(guide_start[net], guide_start[net + 1]):
+        row, column = guide_region[index] // columns, guide_region[index] % columns
+        for other_row in range(max(row - reach, 0), min(row + reach, rows - 1) + 1):
+            for other_column in range(max(column - reach, 0), min(column + reach, columns - 1) + 1):
+                guide[other_row * columns + other_column] = net + 1
+        x0, x1 = min(x0, column - reach), max(x1, column + reach)
+        y0, y1 = min(y0, row - reach), max(y1, row + reach)
+    x0, x1, y0, y1 = max(x0, 0), min(x1, columns - 1), max(y0, 0), min(y1, rows - 1)
+    return (_first(places.region_of_column, x0), _last(places.region_of_column, x1),
+            _first(places.region_of_row, y0 * columns), _last(places.region_of_row, y1 * columns))
+
+
+@njit(cache=True)
+def _first(regions, region):
+    return np.searchsorted(regions, region)
+
+
+@njit(cache=True)
+def _last(regions, region):
+    return np.searchsorted(regions, region + 1) - 1
+
+
+@njit(cache=True)
+def _find_conflicts(dirty, state, slack, places, books, ways, charge, wider):
+    """Which nets are in conflict or without a way; with `wider`, those that stay in conflict get more room."""
+    for net in range(dirty.size):
+        was = dirty[net]
+        mark(net, -1, places, books, ways)
+        found = conflicts_of(net, places, books, ways, charge)
+        mark(net, 1, places, books, ways)
+        dirty[net] = found > 0 or state[net] != ROUTED
+        if was and found > 0 and wider:
+            slack[net] += 1

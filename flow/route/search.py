@@ -1,0 +1,424 @@
+"""The search itself: connects the pins of one net at the least cost, and keeps the books of who is where.
+
+A cost is an integer in sixteenths of 10 nm of preferred wire. Entering a node costs its length, its history and, for
+every net that it would be in conflict with, the price `pressure`. What counts as a conflict is in flow/route/lattice.py
+(`modelled_conflicts`); `mark` books it so that the search reads one number a node:
+
+    crowd[node]   nets in whose way a wire at the node would be: the same node; in met2 a via to met3 a row away; in
+                  met3 metal a column away, in met4 metal a row away
+    crowd1[place] pads in met1 a row away: what a via to met1 or met2 would be in the way of
+    crowd2[place] metal in met2 a row away: what a via from met2 to met3 would be in the way of
+
+Nothing is allocated inside the loops; a net's own bookings are taken out before it is searched again. The order of
+everything follows from the numbers of nets, pins and nodes alone, so the same input gives the same routes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+SCALE = 16
+VIA_COST = 70 * SCALE
+"""A via costs as much as 0.7 um of wire."""
+
+CONTACT_COST = 20 * SCALE
+
+HORIZONTAL_COST = np.array([46, 115, 46, 0], np.int32) * SCALE
+VERTICAL_COST = np.array([85, 34, 0, 34], np.int32) * SCALE
+"""A step to the next column, or row, by layer; 0 where the layer has none. Against a layer's direction it costs more:
+it takes room from wires that go along it."""
+
+STEP_X, STEP_Y = 46 * (SCALE + 1), 34 * (SCALE + 1)
+"""What the estimate of the rest of the way takes for a step: 1/16 more than it costs, so that of equal ways the one
+nearer to its end goes on first. A way can be longer by that sixteenth at most."""
+
+WEST, EAST, SOUTH, NORTH, DOWN, UP, SOURCE, TREE = range(8)
+"""How a node was entered; SOURCE: from a pin, TREE: it is the net's already."""
+
+NONE = -1
+
+
+class Places(NamedTuple):
+    """What does not change: see RoutingProblem; `region_of_*` tell the guide's cell of a column, of a row."""
+
+    nx: int
+    ny: int
+    wire: np.ndarray
+    via: np.ndarray
+    net_start: np.ndarray
+    pin_start: np.ndarray
+    nodes: np.ndarray
+    contact: np.ndarray
+    region_of_column: np.ndarray
+    region_of_row: np.ndarray
+
+
+class Books(NamedTuple):
+    """Who is where, and what it has cost in earlier rounds (`history`, per node)."""
+
+    crowd: np.ndarray
+    crowd1: np.ndarray
+    crowd2: np.ndarray
+    history: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Memory of a search; `cost`, `entered` hold for nodes whose `stamp` is the current search's number."""
+
+    cost: np.ndarray
+    stamp: np.ndarray
+    entered: np.ndarray
+    goal: np.ndarray
+    heap: np.ndarray
+    tree: np.ndarray
+    before: np.ndarray
+    path: np.ndarray
+    counters: np.ndarray
+
+
+COUNT_SEARCH, COUNT_POPS, COUNT_HEAP = range(3)
+"""Places in Scratch.counters."""
+
+
+class Ways(NamedTuple):
+    """The routes: net n has `size[n]` nodes from `start[n]` on in `node`; `before` is the node that each was entered
+    from, or NONE; `pin_node` is where each pin was reached."""
+
+    start: np.ndarray
+    size: np.ndarray
+    node: np.ndarray
+    before: np.ndarray
+    pin_node: np.ndarray
+
+
+def new_scratch(n_nodes: int) -> Scratch:
+    heap = max(1 << 16, n_nodes)
+    return Scratch(np.zeros(n_nodes, np.int32), np.zeros(n_nodes, np.int32), np.zeros(n_nodes, np.uint8),
+                   np.zeros(n_nodes, np.int32), np.zeros(heap, np.int64), np.zeros(n_nodes // 2, np.int32),
+                   np.zeros(n_nodes // 2, np.int32), np.zeros(n_nodes // 2, np.int32), np.zeros(4, np.int64))
+
+
+@njit(cache=True)
+def _push(heap, size, key):
+    """Binary heap, least first; returns the new size."""
+    at = size
+    while at > 0:
+        parent = (at - 1) >> 1
+        if heap[parent] <= key:
+            break
+        heap[at] = heap[parent]
+        at = parent
+    heap[at] = key
+    return size + 1
+
+
+@njit(cache=True)
+def _pop(heap, size):
+    """Takes heap[0] out; returns the new size."""
+    size -= 1
+    key = heap[size]
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = key
+    return size
+
+
+@njit(cache=True)
+def mark(net, sign, places, books, ways):
+    """Books a net's routes (sign 1) or takes them out of the books (sign -1)."""
+    nx, plane = places.nx, places.nx * places.ny
+    crowd, crowd1, crowd2 = books.crowd, books.crowd1, books.crowd2
+    for index in range(ways.start[net], ways.start[net] + ways.size[net]):
+        node, before = ways.node[index], ways.before[index]
+        layer = node // plane
+        place = node - layer * plane
+        crowd[node] += sign
+        if layer == 1:
+            _neighbours(crowd2, place, nx, plane, sign)
+        elif layer == 2:
+            column = place % nx
+            if column > 0:
+                crowd[node - 1] += sign
+            if column < nx - 1:
+                crowd[node + 1] += sign
+        elif layer == 3:
+            if place >= nx:
+                crowd[node - nx] += sign
+            if place < plane - nx:
+                crowd[node + nx] += sign
+        if before != NONE and before // plane != layer:
+            low = min(before // plane, layer)
+            if low == 0:
+                _neighbours(crowd1, place, nx, plane, sign)
+            elif low == 1:
+                if place >= nx:
+                    crowd[plane + place - nx] += sign
+                if place < plane - nx:
+                    crowd[plane + place + nx] += sign
+    for pin in range(places.net_start[net], places.net_start[net + 1]):
+        node = ways.pin_node[pin]
+        if node < 0 and node != NONE:
+            _neighbours(crowd1, -2 - node, nx, plane, sign)
+
+
+@njit(cache=True)
+def _neighbours(values, place, nx, plane, sign):
+    if place >= nx:
+        values[place - nx] += sign
+    if place < plane - nx:
+        values[place + nx] += sign
+
+
+@njit(cache=True)
+def conflicts_of(net, places, books, ways, charge):
+    """Nets in whose way a net is (its own bookings are out), and, with `charge`, the history of those places grows."""
+    nx, plane = places.nx, places.nx * places.ny
+    found = 0
+    for index in range(ways.start[net], ways.start[net] + ways.size[net]):
+        node, before = ways.node[index], ways.before[index]
+        here = books.crowd[node]
+        layer = node // plane
+        place = node - layer * plane
+        if before != NONE and before // plane != layer:
+            low = min(before // plane, layer)
+            if low == 0:
+                here += books.crowd1[place]
+            elif low == 1:
+                here += books.crowd2[place]
+        if here > 0:
+            found += here
+            books.history[node] += charge
+    for pin in range(places.net_start[net], places.net_start[net + 1]):
+        node = ways.pin_node[pin]
+        if node < 0 and node != NONE and books.crowd1[-2 - node] > 0:
+            found += books.crowd1[-2 - node]
+            books.history[-2 - node] += charge
+    return found
+
+
+@njit(cache=True)
+def order_of_pins(net, places, order, distance):
+    """The order in which a net's pins are joined: each the nearest to those before it; begins at its first pin."""
+    first, last = places.net_start[net], places.net_start[net + 1]
+    n_pins, nx, plane = last - first, places.nx, places.nx * places.ny
+    for index in range(n_pins):
+        order[index] = first + index
+        distance[index] = 1 << 30
+    for done in range(1, n_pins):
+        here = places.nodes[places.pin_start[order[done - 1]]] % plane
+        best = done
+        for index in range(done, n_pins):
+            there = places.nodes[places.pin_start[order[index]]] % plane
+            way = abs(here % nx - there % nx) * 46 + abs(here // nx - there // nx) * 34
+            if way < distance[index]:
+                distance[index] = way
+            if distance[index] < distance[best]:
+                best = index
+        order[done], order[best] = order[best], order[done]
+        distance[done], distance[best] = distance[best], distance[done]
+
+
+@njit(cache=True)
+def route_net(net, window, guide, number, places, books, scratch, order, distance, pressure, pin_node):
+    """Joins a net's pins: the tree is in scratch.tree and scratch.before, its size is returned; 0 when a pin cannot
+    be reached. window: first and last column and row; guide: int32 (regions,), those equal to `number` are allowed.
+    """
+    nx, plane = places.nx, places.nx * places.ny
+    tree, before, goal = scratch.tree, scratch.before, scratch.goal
+    order_of_pins(net, places, order, distance)
+    n_pins = places.net_start[net + 1] - places.net_start[net]
+    size = 0
+    for joined in range(1, n_pins):
+        pin = order[joined]
+        scratch.counters[COUNT_SEARCH] += 1
+        run = np.int32(scratch.counters[COUNT_SEARCH])
+        box_x0, box_x1, box_y0, box_y1, lowest = nx, 0, places.ny, 0, 99
+        for index in range(places.pin_start[pin], places.pin_start[pin + 1]):
+            node = places.nodes[index]
+            goal[node] = run if not places.contact[index] else -run
+            layer = node // plane
+            row, column = (node - layer * plane) // nx, node % plane % nx
+            box_x0, box_x1 = min(box_x0, column), max(box_x1, column)
+            box_y0, box_y1 = min(box_y0, row), max(box_y1, row)
+            lowest = min(lowest, layer)
+        start = order[0] if joined == 1 else NONE
+        hit = _search(run, start, size, (box_x0, box_x1, box_y0, box_y1), lowest, window, guide, number, places, books,
+                      scratch, pressure)
+        if hit == NONE:
+            return 0
+        pin_node[pin] = -2 - hit if goal[hit] == -run else hit
+        size = _trace(hit, size, nx, plane, scratch)
+        if joined == 1:
+            first = tree[0]
+            pin_node[start] = first
+            for index in range(places.pin_start[start], places.pin_start[start + 1]):
+                if places.nodes[index] == first and places.contact[index]:
+                    pin_node[start] = -2 - first
+    return size
+
+
+@njit(cache=True)
+def _trace(hit, size, nx, plane, scratch):
+    """Adds the way that ended at `hit` to the tree, from its root on; returns the tree's new size."""
+    length, node = 0, hit
+    path = scratch.path
+    while scratch.entered[node] < TREE:
+        path[length] = node
+        length += 1
+        how = scratch.entered[node]
+        if how == SOURCE:
+            node = NONE
+            break
+        node = _back(node, how, nx, plane)
+    for index in range(length - 1, -1, -1):
+        scratch.tree[size] = path[index]
+        scratch.before[size] = node
+        node = path[index]
+        size += 1
+    return size
+
+
+@njit(cache=True)
+def _back(node, how, nx, plane):
+    """Where a node was entered from."""
+    if how == WEST:
+        return node + 1
+    if how == EAST:
+        return node - 1
+    if how == SOUTH:
+        return node + nx
+    if how == NORTH:
+        return node - nx
+    if how == DOWN:
+        return node + plane
+    return node - plane
+
+
+@njit(cache=True)
+def _estimate(column, row, layer, box, lowest):
+    """At least what is left to the pin's box, but for the sixteenth of STEP_X and STEP_Y."""
+    dx = max(box[0] - column, column - box[1], 0)
+    dy = max(box[2] - row, row - box[3], 0)
+    return dx * STEP_X + dy * STEP_Y + (layer - lowest) * VIA_COST if layer > lowest else dx * STEP_X + dy * STEP_Y
+
+
+@njit(cache=True)
+def _search(run, start, n_tree, box, lowest, window, guide, number, places, books, scratch, pressure):
+    """The cheapest way from pin `start` (or, if NONE, from the tree) to a node with goal `run`; that node, or NONE."""
+    nx, plane = places.nx, places.nx * places.ny
+    n_layers = places.wire.size // plane
+    cost, stamp, entered, goal, heap = scratch.cost, scratch.stamp, scratch.entered, scratch.goal, scratch.heap
+    wire, via, crowd, history, mine = places.wire, places.via, books.crowd, books.history, number
+    size = 0
+    if start == NONE:
+        for index in range(n_tree):
+            node = scratch.tree[index]
+            layer = node // plane
+            place = node - layer * plane
+            row = place // nx
+            cost[node], stamp[node], entered[node] = 0, run, TREE
+            size = _push(heap, size, (np.int64(_estimate(place - row * nx, row, layer, box, lowest)) << 32) | node)
+    else:
+        for index in range(places.pin_start[start], places.pin_start[start + 1]):
+            node = places.nodes[index]
+            layer = node // plane
+            place = node - layer * plane
+            row = place // nx
+            price = history[node] + pressure * crowd[node]
+            if places.contact[index]:
+                price += CONTACT_COST + pressure * books.crowd1[place]
+            cost[node], stamp[node], entered[node] = price, run, SOURCE
+            size = _push(heap, size,
+                         (np.int64(price + _estimate(place - row * nx, row, layer, box, lowest)) << 32) | node)
+    result, pops, limit = NONE, 0, heap.size - 8
+    best = np.int64(1) << 60
+    while size > 0:
+        key = heap[0]
+        if key >> 32 >= best:
+            break
+        size = _pop(heap, size)
+        node = np.int32(key & 0xFFFFFFFF)
+        layer = node // plane
+        place = node - layer * plane
+        row = place // nx
+        column = place - row * nx
+        here = cost[node]
+        if (key >> 32) > here + _estimate(column, row, layer, box, lowest):
+            continue
+        pops += 1
+        if goal[node] == run or goal[node] == -run:
+            total = np.int64(here)
+            if goal[node] == -run:
+                total += CONTACT_COST + pressure * books.crowd1[place]
+            if total < best:
+                best, result = total, node
+            continue
+        if size > limit:
+            break
+        how = entered[node]
+        step = HORIZONTAL_COST[layer]
+        if step > 0:
+            if column > window[0] and how != EAST:
+                size = _enter(node - 1, here + step, column - 1, row, layer, WEST, run, box, lowest, guide, mine, places,
+                              books, scratch, pressure, size)
+            if column < window[1] and how != WEST:
+                size = _enter(node + 1, here + step, column + 1, row, layer, EAST, run, box, lowest, guide, mine, places,
+                              books, scratch, pressure, size)
+        step = VERTICAL_COST[layer]
+        if step > 0:
+            if row > window[2] and how != NORTH:
+                size = _enter(node - nx, here + step, column, row - 1, layer, SOUTH, run, box, lowest, guide, mine,
+                              places, books, scratch, pressure, size)
+            if row < window[3] and how != SOUTH:
+                size = _enter(node + nx, here + step, column, row + 1, layer, NORTH, run, box, lowest, guide, mine,
+                              places, books, scratch, pressure, size)
+        # A via to met4 straight from one to met3 would leave met3 too small an area.
+        if layer < n_layers - 1 and how != DOWN and not (layer == 2 and how == UP):
+            owner = via[layer, place]
+            if owner == 0 or owner == mine:
+                price = here + VIA_COST
+                if layer == 0:
+                    price += pressure * books.crowd1[place]
+                elif layer == 1:
+                    price += pressure * books.crowd2[place]
+                size = _enter(node + plane, price, column, row, layer + 1, UP, run, box, lowest, guide, mine, places,
+                              books, scratch, pressure, size)
+        if layer > 0 and how != UP and not (layer == 2 and how == DOWN):
+            owner = via[layer - 1, place]
+            if owner == 0 or owner == mine:
+                price = here + VIA_COST
+                if layer == 1:
+                    price += pressure * books.crowd1[place]
+                elif layer == 2:
+                    price += pressure * books.crowd2[place]
+                size = _enter(node - plane, price, column, row, layer - 1, DOWN, run, box, lowest, guide, mine, places,
+                              books, scratch, pressure, size)
+    scratch.counters[COUNT_POPS] += pops
+    return result
+
+
+@njit(cache=True)
+def _enter(node, price, column, row, layer, how, run, box, lowest, guide, mine, places, books, scratch, pressure, size):
+    """Offers a node at a price (without what the node itself costs); returns the heap's size."""
+    owner = places.wire[node]
+    if owner != 0 and owner != mine:
+        return size
+    if guide[places.region_of_row[row] + places.region_of_column[column]] != mine:
+        return size
+    price += books.history[node] + pressure * books.crowd[node]
+    if scratch.stamp[node] == run and scratch.cost[node] <= price:
+        return size
+    scratch.stamp[node] = run
+    scratch.cost[node] = price
+    scratch.entered[node] = how
+    return _push(scratch.heap, size, (np.int64(price + _estimate(column, row, layer, box, lowest)) << 32) | node)
