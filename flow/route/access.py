@@ -13,14 +13,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
+from flow.physical.abstract import CellAbstract
+from flow.physical.geometry import Shape
 from flow.route.lattice import Lattice, Rect, Stack, centred, reach, too_close
 from golden.spec import SpecError
 
 Node = tuple[int, int]
 """Column and row, counted from the cell's lower left corner."""
 
-_OPTIONS = 8
-"""Stubs per pin among which a cell's best combination is looked for."""
+_CHOICES = 512
+"""Combinations of stubs among which a cell's best is looked for, about."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,15 @@ class Stub:
 
 @dataclass(frozen=True)
 class PinAccess:
-    """The nodes of the lowest layer at which a pin is reached: `contact` needs a via to the pin, `direct` none."""
+    """The nodes of the lowest layer at which a pin is reached: `contact` needs a via to the pin, `direct` none.
+
+    metal: what the pin itself has on that layer, nm.
+    """
 
     contact: tuple[Node, ...]
     direct: tuple[Node, ...]
     stub: Stub | None
+    metal: tuple[Rect, ...] = ()
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -66,24 +72,22 @@ class CellAccess:
 Shapes = dict[str, list[Rect]]
 
 
-def pin_shapes(shapes: Iterable) -> Shapes:
-    """Layer -> rectangles, out of flow.physical shapes."""
-    by_layer: Shapes = {}
+def by_layer(shapes: Iterable[Shape]) -> Shapes:
+    found: Shapes = {}
     for shape in shapes:
-        by_layer.setdefault(shape.layer, []).append((shape.x0, shape.y0, shape.x1, shape.y1))
-    return by_layer
+        found.setdefault(shape.layer, []).append(tuple(shape.rect))
+    return found
 
 
-def cell_access(cell, stack: Stack, pitch: tuple[int, int]) -> CellAccess:
-    """The table of a cell (flow.physical.abstract.CellAbstract); SpecError when a pin cannot be reached."""
+def cell_access(cell: CellAbstract, stack: Stack, pitch: tuple[int, int]) -> CellAccess:
+    """The table of a standard cell; SpecError when a pin cannot be reached."""
     lattice = Lattice(cell.width // pitch[0], cell.height // pitch[1], 1, *pitch, pitch[0] // 2, pitch[1] // 2)
     metal, cut = stack.layers[0].name, stack.vias[0].cut_layer
-    signals = {name: pin_shapes(pin.shapes) for name, pin in sorted(cell.pins.items())
-               if pin.use not in ("POWER", "GROUND")}
-    obstructions = pin_shapes(cell.obstructions)
+    signals = {name: by_layer(pin.shapes) for name, pin in sorted(cell.signal_pins.items())}
+    obstructions = by_layer(cell.obstructions)
     fixed = [("", rect) for rect in obstructions.get(metal, ())]
     fixed += [("", rect) for name, pin in cell.pins.items() if name not in signals
-              for rect in pin_shapes(pin.shapes).get(metal, ())]
+              for rect in by_layer(pin.shapes).get(metal, ())]
     fixed += [(name, rect) for name, shapes in signals.items() for rect in shapes.get(metal, ())]
     cuts = [*obstructions.get(cut, ()), *(rect for shapes in signals.values() for rect in shapes.get(cut, ()))]
     finder = _Finder(cell.name, lattice, stack, fixed, cuts)
@@ -91,7 +95,8 @@ def cell_access(cell, stack: Stack, pitch: tuple[int, int]) -> CellAccess:
     stubs = finder.stubs({name: shapes for name, shapes in signals.items() if not any(on_grid[name])}, on_grid)
     fixed += [(name, stub.metal) for name, stub in stubs.items()]
     pins = {name: PinAccess(tuple(node for node in contact if finder.clear_of_stubs(name, node, stubs)), direct,
-                            stubs.get(name)) for name, (contact, direct) in on_grid.items()}
+                            stubs.get(name), tuple(signals[name].get(metal, ())))
+            for name, (contact, direct) in on_grid.items()}
     rule = stack.layers[0]
     pads = stack.vias[1].lower
     return CellAccess(cell.name, lattice.nx, lattice.ny, pins,
@@ -163,13 +168,22 @@ class _Finder:
         own = shapes.get(self.stack.layers[0].name, [])
         half = self.stack.layers[0].half_width
         contact, direct = [], []
-        for column, row in product(range(self.lattice.nx), range(self.lattice.ny)):
+        contacts = self._nodes_in(shapes.get(self.stack.pin_layer, []))
+        for column, row in sorted(contacts | self._nodes_in(own)):
             x, y = self.lattice.xy(self.lattice.node(0, column, row))
             if covered(centred((half, half), x, y), own):
                 direct.append((column, row))
             elif self._cut_legal(x, y, shapes) and self._metal_legal(pin, centred(self.stack.vias[0].upper, x, y)):
                 contact.append((column, row))
         return tuple(contact), tuple(direct)
+
+    def _nodes_in(self, rects: Iterable[Rect]) -> set[Node]:
+        """Nodes whose middle lies in one of the rectangles."""
+        found: set[Node] = set()
+        for rect in rects:
+            x_first, x_last, y_first, y_last = self.lattice.window(rect, 1, 1)
+            found.update(product(range(x_first, x_last + 1), range(y_first, y_last + 1)))
+        return found
 
     def _cut_legal(self, x: int, y: int, shapes: Shapes) -> bool:
         via = self.stack.vias[0]
@@ -193,7 +207,7 @@ class _Finder:
         """A stub for each pin that needs one: the combination that takes least from the others."""
         options = []
         for pin, shapes in wanted.items():
-            found = list(islice(self._options(pin, shapes), _OPTIONS))
+            found = list(islice(self._options(pin, shapes), max(2, int(_CHOICES ** (1 / len(wanted))))))
             if not found:
                 raise SpecError(f"pin {pin} must be reachable by a via on the lattice or by a stub, and is by neither "
                                 f"({self.name}); list the cell under do_not_use of the PDK's file")

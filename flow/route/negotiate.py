@@ -7,7 +7,7 @@ still in conflict and the price of a conflict rise. Nets that have been searched
 has no place of its own would be moved on to the next one round after round, and those who could make room never asked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,6 @@ from flow.route.search import (
     SCALE,
     Books,
     Places,
-    Scratch,
     Ways,
     conflicts_of,
     mark,
@@ -58,61 +57,83 @@ class Round:
     pops: int
 
 
-@dataclass(frozen=True)
-class Result:
-    """Routes (see search.Ways) and what is left: nets without a way, nets in conflict."""
-
-    ways: Ways
-    failed: tuple[int, ...]
-    in_conflict: tuple[int, ...]
-    rounds: tuple[Round, ...]
-
-
 def places_of(problem: RoutingProblem, guides: Guides) -> Places:
     lattice = problem.lattice
     return Places(lattice.nx, lattice.ny, problem.wire, problem.via, problem.net_start, problem.pin_start, problem.nodes,
-                  problem.contact, guides.region_of_column, guides.region_of_row)
+                  problem.contact, guides.region_of_column, guides.region_of_row, np.zeros(problem.n_nets, np.uint8))
 
 
-def negotiate(problem: RoutingProblem, guides: Guides, effort: Effort = Effort(),
-              tell: Callable[[Round], None] = lambda done: None) -> Result:
-    """Routes every net; ends when no net is in conflict or the rounds are over. `tell` hears of each round."""
-    lattice, n_nets = problem.lattice, problem.n_nets
-    places = places_of(problem, guides)
-    books = Books(np.zeros(lattice.n_nodes, np.int16), np.zeros(lattice.plane, np.int16),
-                  np.zeros(lattice.plane, np.int16), np.zeros(lattice.n_nodes, np.int32))
-    scratch = new_scratch(lattice.n_nodes)
-    ways = _empty_ways(n_nets, len(problem.pin_keys), 64 * len(problem.pin_keys) + 4096)
-    most_pins = int(np.diff(problem.net_start).max(initial=1))
-    order_memory, distance_memory = np.zeros(most_pins, np.int32), np.zeros(most_pins, np.int32)
-    order = _order(problem)
-    state = np.full(n_nets, FAILED, np.uint8)
-    slack, times = np.zeros(n_nets, np.int32), np.zeros(n_nets, np.int32)
-    guide = np.zeros(guides.n_regions, np.int32)
-    dirty = np.ones(n_nets, np.bool_)
-    used = np.zeros(1, np.int64)
-    pressure, rounds = effort.first, []
-    for number in range(effort.rounds):
+class Negotiation:
+    """Routes in the making; `run` until nothing is in conflict, `search_again` to have some nets led another way."""
+
+    def __init__(self, problem: RoutingProblem, guides: Guides, effort: Effort = Effort()) -> None:
+        lattice, n_nets = problem.lattice, problem.n_nets
+        self.effort, self.guides = effort, guides
+        self.places = places_of(problem, guides)
+        self.books = Books(np.zeros(lattice.n_nodes, np.int16), np.zeros(lattice.plane, np.int16),
+                           np.zeros(lattice.plane, np.int16), np.zeros(lattice.n_nodes, np.int32))
+        self.scratch = new_scratch(lattice.n_nodes, int(np.diff(problem.net_start).max(initial=1)))
+        self.ways = _empty_ways(n_nets, len(problem.pin_keys), 64 * len(problem.pin_keys) + 4096)
+        self.order = _order(problem)
+        self.state = np.full(n_nets, FAILED, np.uint8)
+        self.slack, self.times = np.zeros(n_nets, np.int32), np.zeros(n_nets, np.int32)
+        self.dirty = np.ones(n_nets, np.bool_)
+        self.used = np.zeros(1, np.int64)
+        self.guide = np.zeros(guides.n_regions, np.int32)
+        self.rounds: list[Round] = []
+
+    def run(self, tell: Callable[[Round], None] = lambda done: None) -> None:
+        """Rounds until no net is in conflict or without a way, or there have been `effort.rounds`."""
+        pressure = self.effort.first
+        for number in range(self.effort.rounds):
+            turns = self.order[np.argsort(self.times[self.order], kind="stable")]
+            searched = self._turns(turns[self.dirty[turns]], np.int32(pressure * BASE))
+            charge = np.int32(BASE * self.effort.history * max(1.0, pressure))
+            _find_conflicts(self.dirty, self.state, self.slack, self.places, self.books, self.ways, charge,
+                            number % 4 == 3)
+            self.rounds.append(Round(len(self.rounds), searched, int((self.state == FAILED).sum()),
+                                     int(self.dirty.sum()), int(self.scratch.counters[COUNT_POPS])))
+            tell(self.rounds[-1])
+            if not self.dirty.any():
+                break
+            pressure = min(pressure * self.effort.growth, self.effort.most)
+
+    def _turns(self, turns: np.ndarray, pressure: np.int32) -> int:
         done, searched = 0, 0
-        turns = order[np.argsort(times[order], kind="stable")]
-        turns = turns[dirty[turns]]
         while done < len(turns):
-            done, some = _round(turns, done, times, places, guides.start, guides.region, guides.columns,
-                                guide, slack, books, scratch, ways, used, state, order_memory, distance_memory,
-                                np.int32(pressure * BASE))
+            done, some = _round(turns, done, self.times, self.places, self.guides.start, self.guides.region,
+                                self.guides.columns, self.guide, self.slack, self.books, self.scratch, self.ways,
+                                self.used, self.state, pressure)
             searched += some
             if done < len(turns):
-                ways = _compact(ways, used)
-        charge = np.int32(BASE * effort.history * max(1.0, pressure))
-        _find_conflicts(dirty, state, slack, places, books, ways, charge, number % 4 == 3)
-        rounds.append(Round(number, searched, int((state == FAILED).sum()), int(dirty.sum()),
-                            int(scratch.counters[COUNT_POPS])))
-        tell(rounds[-1])
-        if not dirty.any():
-            break
-        pressure = min(pressure * effort.growth, effort.most)
-    failed = np.flatnonzero(state == FAILED)
-    return Result(ways, tuple(failed.tolist()), tuple(np.flatnonzero(dirty & (state == ROUTED)).tolist()), tuple(rounds))
+                self.ways = _compact(self.ways, self.used)
+        return searched
+
+    def search_again(self, nets: Sequence[int], kind: int) -> None:
+        """Has nets searched once more as nets of another kind, even where they are in no conflict."""
+        for net in nets:
+            mark(net, -1, self.places, self.books, self.ways)
+            _forget(net, self.places, self.ways)
+            self.places.kind[net] = kind
+            self.state[net], self.dirty[net] = FAILED, True
+
+    def conflict_place(self, net: int) -> int:
+        """The first node of a net that is in conflict, or NONE."""
+        mark(net, -1, self.places, self.books, self.ways)
+        start = self.ways.start[net]
+        nodes = self.ways.node[start:start + self.ways.size[net]]
+        found = nodes[self.books.crowd[nodes] > 0]
+        mark(net, 1, self.places, self.books, self.ways)
+        return int(found[0]) if len(found) else NONE
+
+    @property
+    def failed(self) -> list[int]:
+        """Nets without a way."""
+        return np.flatnonzero(self.state == FAILED).tolist()
+
+    @property
+    def in_conflict(self) -> list[int]:
+        return np.flatnonzero(self.dirty & (self.state == ROUTED)).tolist()
 
 
 def _empty_ways(n_nets: int, n_pins: int, room: int) -> Ways:
@@ -145,7 +166,7 @@ def _compact(ways: Ways, used: np.ndarray) -> Ways:
 
 @njit(cache=True)
 def _round(order, first, times, places, guide_start, guide_region, guide_columns, guide, slack, books,
-           scratch, ways, used, state, order_memory, distance_memory, pressure):
+           scratch, ways, used, state, pressure):
     """Searches the nets `order[first:]`; returns how far it came and how many of them it searched."""
     searched = 0
     for turn in range(first, order.size):
@@ -158,7 +179,7 @@ def _round(order, first, times, places, guide_start, guide_region, guide_columns
             mark(net, 1, places, books, ways)
             return turn, searched
         size = _try_net(net, places, guide_start, guide_region, guide_columns, guide, slack, books, scratch,
-                        order_memory, distance_memory, pressure, ways.pin_node)
+                        pressure, ways.pin_node)
         searched += 1
         times[net] += 1
         if used[0] + size > ways.node.size:
@@ -185,14 +206,13 @@ def _forget(net, places, ways):
 
 
 @njit(cache=True)
-def _try_net(net, places, guide_start, guide_region, guide_columns, guide, slack, books, scratch, order_memory,
-             distance_memory, pressure, pin_node):
+def _try_net(net, places, guide_start, guide_region, guide_columns, guide, slack, books, scratch, pressure,
+             pin_node):
     """Searches within the guide, and within ever more around it while there is no way."""
     guide_rows = guide.size // guide_columns
     while True:
         window = _open_guide(net, guide_start, guide_region, guide_columns, guide_rows, guide, slack[net], places)
-        size = route_net(net, window, guide, net + 1, places, books, scratch, order_memory, distance_memory, pressure,
-                         pin_node)
+        size = route_net(net, window, guide, net + 1, places, books, scratch, pressure, pin_node)
         if size > 0 or (window[0] == 0 and window[2] == 0 and window[1] == places.nx - 1
                         and window[3] == places.ny - 1 and slack[net] >= guide_columns + guide_rows):
             return size

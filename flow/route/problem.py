@@ -11,6 +11,7 @@ import numpy as np
 
 from flow.route.access import CellAccess, mirrored
 from flow.route.lattice import Lattice, Rect, Stack, centred, reach_mask
+from flow.route.macro import extend
 from golden.spec import SpecError
 
 FREE, BLOCKED = 0, -1
@@ -32,10 +33,14 @@ class PlacedCell:
 
 @dataclass(frozen=True)
 class MetalPin:
-    """A pin that is metal on a layer that is routed on: a port, or a macro's pin. Rectangles in die nm."""
+    """A pin that is metal on a layer that is routed on: a port, or, with its macro's outline, a macro's pin.
+
+    Rectangles in die nm.
+    """
 
     key: PinKey
     shapes: tuple[tuple[str, Rect], ...]
+    outline: Rect | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class RoutingProblem:
     via:        int32 (n_layers - 1, plane): who may have a via from layer i to i + 1 there.
     fixed:      net, layer, rectangle of metal that pins bring with them (drawn already, or drawn by `stubs`).
     stubs:      net, metal of the lowest layer, place of the cut: to be drawn with the routes.
+    extensions: net, layer, rectangle: metal at macros' edges, to be drawn with the routes.
     """
 
     stack: Stack
@@ -76,6 +82,7 @@ class RoutingProblem:
     via: np.ndarray
     fixed: tuple[tuple[int, int, Rect], ...]
     stubs: tuple[tuple[int, Rect, tuple[int, int]], ...]
+    extensions: tuple[tuple[int, int, Rect], ...]
     pin_keys: tuple[PinKey, ...] = field(repr=False, default=())
 
     @property
@@ -109,6 +116,7 @@ class _Builder:
         self.pins: dict[PinKey, tuple[list[int], list[bool]]] = {}
         self.fixed: list[tuple[int, int, Rect]] = []
         self.stubs: list[tuple[int, Rect, tuple[int, int]]] = []
+        self.extensions: list[tuple[int, int, Rect]] = []
 
     def own(self, values: np.ndarray, index: np.ndarray | int, net: int | None) -> None:
         """Takes places for a net, or for nobody (None); two owners make it nobody's."""
@@ -158,6 +166,8 @@ def build_problem(scene: Scene, stack: Stack, lattice: Lattice) -> RoutingProble
         layer = stack.layer_index(name)
         if layer is not None:
             builder.metal(layer, rect, None)
+    for net, layer, rect in builder.extensions:      # last: only they may be so near to their macro
+        builder.metal(layer, rect, net)
     net_start, pin_start, nodes, contact, keys = [0], [0], [], [], []
     for index, net in enumerate(builder.names):
         for key in sorted(scene.nets[net]):
@@ -169,7 +179,7 @@ def build_problem(scene: Scene, stack: Stack, lattice: Lattice) -> RoutingProble
         net_start.append(len(keys))
     return RoutingProblem(stack, lattice, builder.names, np.array(net_start, np.int32), np.array(pin_start, np.int32),
                           np.array(nodes, np.int32), np.array(contact, np.bool_), builder.wire, builder.via,
-                          tuple(builder.fixed), tuple(builder.stubs), tuple(keys))
+                          tuple(builder.fixed), tuple(builder.stubs), tuple(builder.extensions), tuple(keys))
 
 
 def _usable(builder: _Builder, index: int, net: str, key: PinKey) -> tuple[list[int], list[bool]]:
@@ -235,6 +245,7 @@ def _add_pins(builder: _Builder, cell: PlacedCell, corner: list[int]) -> None:
         nodes = [number(node) for node in found.nodes]
         contact = [True] * len(found.contact) + [False] * (len(nodes) - len(found.contact))
         builder.pins[cell.name, pin] = nodes, contact
+        builder.fixed += [(net, 0, place_rect(rect, cell, lattice)) for rect in found.metal]
         if found.stub:
             metal = place_rect(found.stub.metal, cell, lattice)
             cut = place_rect((*found.stub.cut, *found.stub.cut), cell, lattice)
@@ -254,7 +265,7 @@ def place_rect(rect: Rect, cell: PlacedCell, lattice: Lattice) -> Rect:
 
 
 def _add_metal_pin(builder: _Builder, pin: MetalPin) -> None:
-    """Nodes of a port or macro pin: those whose wire lies on its metal, or whose end is whole within it."""
+    """A port is reached at the nodes on its metal, a macro's pin where its metal is brought out to a node."""
     net = builder.net_of.get(pin.key)
     nodes: list[int] = []
     for name, rect in pin.shapes:
@@ -262,9 +273,16 @@ def _add_metal_pin(builder: _Builder, pin: MetalPin) -> None:
         if layer is None:
             continue
         builder.metal(layer, rect, net)
-        if net is not None:
-            builder.fixed.append((net, layer, rect))
+        if net is None:
+            continue
+        builder.fixed.append((net, layer, rect))
+        if pin.outline is None:
             nodes += _nodes_on(builder, layer, rect)
+        elif not nodes:
+            found = extend(builder.lattice, builder.stack.layers[layer], layer, rect, pin.outline, ".".join(pin.key))
+            nodes.append(found.node)
+            builder.extensions += [(net, layer, metal) for metal in found.metal]
+            builder.fixed += [(net, layer, metal) for metal in found.metal]
     if net is not None:
         builder.pins[pin.key] = nodes, [False] * len(nodes)
 

@@ -18,16 +18,18 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from flow.route.heap import pop, push
+
 SCALE = 16
 VIA_COST = 70 * SCALE
 """A via costs as much as 0.7 um of wire."""
 
 CONTACT_COST = 20 * SCALE
 
-HORIZONTAL_COST = np.array([46, 115, 46, 0], np.int32) * SCALE
-VERTICAL_COST = np.array([85, 34, 0, 34], np.int32) * SCALE
-"""A step to the next column, or row, by layer; 0 where the layer has none. Against a layer's direction it costs more:
-it takes room from wires that go along it."""
+HORIZONTAL_COST = np.array([[46, 115, 46, 0], [138, 230, 46, 0]], np.int32) * SCALE
+VERTICAL_COST = np.array([[85, 34, 0, 34], [170, 102, 0, 34]], np.int32) * SCALE
+"""A step to the next column, or row, by kind of net and layer; 0 where the layer has none. Against a layer's direction
+it costs more: it takes room from wires that go along it. Kind 1 keeps to the upper layers (antennas)."""
 
 STEP_X, STEP_Y = 46 * (SCALE + 1), 34 * (SCALE + 1)
 """What the estimate of the rest of the way takes for a step: 1/16 more than it costs, so that of equal ways the one
@@ -40,7 +42,7 @@ NONE = -1
 
 
 class Places(NamedTuple):
-    """What does not change: see RoutingProblem; `region_of_*` tell the guide's cell of a column, of a row."""
+    """What does not change: see RoutingProblem; `region_of_*`: see Guides; kind: of each net, for its costs."""
 
     nx: int
     ny: int
@@ -52,6 +54,7 @@ class Places(NamedTuple):
     contact: np.ndarray
     region_of_column: np.ndarray
     region_of_row: np.ndarray
+    kind: np.ndarray
 
 
 class Books(NamedTuple):
@@ -74,6 +77,8 @@ class Scratch(NamedTuple):
     tree: np.ndarray
     before: np.ndarray
     path: np.ndarray
+    order: np.ndarray
+    distance: np.ndarray
     counters: np.ndarray
 
 
@@ -92,45 +97,12 @@ class Ways(NamedTuple):
     pin_node: np.ndarray
 
 
-def new_scratch(n_nodes: int) -> Scratch:
+def new_scratch(n_nodes: int, most_pins: int) -> Scratch:
     heap = max(1 << 16, n_nodes)
     return Scratch(np.zeros(n_nodes, np.int32), np.zeros(n_nodes, np.int32), np.zeros(n_nodes, np.uint8),
                    np.zeros(n_nodes, np.int32), np.zeros(heap, np.int64), np.zeros(n_nodes // 2, np.int32),
-                   np.zeros(n_nodes // 2, np.int32), np.zeros(n_nodes // 2, np.int32), np.zeros(4, np.int64))
-
-
-@njit(cache=True)
-def _push(heap, size, key):
-    """Binary heap, least first; returns the new size."""
-    at = size
-    while at > 0:
-        parent = (at - 1) >> 1
-        if heap[parent] <= key:
-            break
-        heap[at] = heap[parent]
-        at = parent
-    heap[at] = key
-    return size + 1
-
-
-@njit(cache=True)
-def _pop(heap, size):
-    """Takes heap[0] out; returns the new size."""
-    size -= 1
-    key = heap[size]
-    at = 0
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            break
-        if child + 1 < size and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= key:
-            break
-        heap[at] = heap[child]
-        at = child
-    heap[at] = key
-    return size
+                   np.zeros(n_nodes // 2, np.int32), np.zeros(n_nodes // 2, np.int32),
+                   np.zeros(most_pins, np.int32), np.zeros(most_pins, np.int32), np.zeros(4, np.int64))
 
 
 @njit(cache=True)
@@ -229,13 +201,13 @@ def order_of_pins(net, places, order, distance):
 
 
 @njit(cache=True)
-def route_net(net, window, guide, number, places, books, scratch, order, distance, pressure, pin_node):
+def route_net(net, window, guide, number, places, books, scratch, pressure, pin_node):
     """Joins a net's pins: the tree is in scratch.tree and scratch.before, its size is returned; 0 when a pin cannot
     be reached. window: first and last column and row; guide: int32 (regions,), those equal to `number` are allowed.
     """
     nx, plane = places.nx, places.nx * places.ny
-    tree, before, goal = scratch.tree, scratch.before, scratch.goal
-    order_of_pins(net, places, order, distance)
+    tree, goal, order = scratch.tree, scratch.goal, scratch.order
+    order_of_pins(net, places, order, scratch.distance)
     n_pins = places.net_start[net + 1] - places.net_start[net]
     size = 0
     for joined in range(1, n_pins):
@@ -318,7 +290,8 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
     nx, plane = places.nx, places.nx * places.ny
     n_layers = places.wire.size // plane
     cost, stamp, entered, goal, heap = scratch.cost, scratch.stamp, scratch.entered, scratch.goal, scratch.heap
-    wire, via, crowd, history, mine = places.wire, places.via, books.crowd, books.history, number
+    via, crowd, history, mine = places.via, books.crowd, books.history, number
+    across, along = HORIZONTAL_COST[places.kind[number - 1]], VERTICAL_COST[places.kind[number - 1]]
     size = 0
     if start == NONE:
         for index in range(n_tree):
@@ -327,7 +300,7 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
             place = node - layer * plane
             row = place // nx
             cost[node], stamp[node], entered[node] = 0, run, TREE
-            size = _push(heap, size, (np.int64(_estimate(place - row * nx, row, layer, box, lowest)) << 32) | node)
+            size = push(heap, size, (np.int64(_estimate(place - row * nx, row, layer, box, lowest)) << 32) | node)
     else:
         for index in range(places.pin_start[start], places.pin_start[start + 1]):
             node = places.nodes[index]
@@ -338,7 +311,7 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
             if places.contact[index]:
                 price += CONTACT_COST + pressure * books.crowd1[place]
             cost[node], stamp[node], entered[node] = price, run, SOURCE
-            size = _push(heap, size,
+            size = push(heap, size,
                          (np.int64(price + _estimate(place - row * nx, row, layer, box, lowest)) << 32) | node)
     result, pops, limit = NONE, 0, heap.size - 8
     best = np.int64(1) << 60
@@ -346,7 +319,7 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
         key = heap[0]
         if key >> 32 >= best:
             break
-        size = _pop(heap, size)
+        size = pop(heap, size)
         node = np.int32(key & 0xFFFFFFFF)
         layer = node // plane
         place = node - layer * plane
@@ -366,7 +339,7 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
         if size > limit:
             break
         how = entered[node]
-        step = HORIZONTAL_COST[layer]
+        step = across[layer]
         if step > 0:
             if column > window[0] and how != EAST:
                 size = _enter(node - 1, here + step, column - 1, row, layer, WEST, run, box, lowest, guide, mine, places,
@@ -374,7 +347,7 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
             if column < window[1] and how != WEST:
                 size = _enter(node + 1, here + step, column + 1, row, layer, EAST, run, box, lowest, guide, mine, places,
                               books, scratch, pressure, size)
-        step = VERTICAL_COST[layer]
+        step = along[layer]
         if step > 0:
             if row > window[2] and how != NORTH:
                 size = _enter(node - nx, here + step, column, row - 1, layer, SOUTH, run, box, lowest, guide, mine,
@@ -421,4 +394,4 @@ def _enter(node, price, column, row, layer, how, run, box, lowest, guide, mine, 
     scratch.stamp[node] = run
     scratch.cost[node] = price
     scratch.entered[node] = how
-    return _push(scratch.heap, size, (np.int64(price + _estimate(column, row, layer, box, lowest)) << 32) | node)
+    return push(scratch.heap, size, (np.int64(price + _estimate(column, row, layer, box, lowest)) << 32) | node)

@@ -1,0 +1,116 @@
+"""Routes a placed design: guides, negotiated search, antenna repair, shapes, and the check that nothing is left."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flow.physical.abstract import Cells
+from flow.physical.design import Placement, Routes
+from flow.physical.netlist import Netlist
+from flow.physical.technology import Technology
+from flow.route.antenna import AntennaFault, find_antennas
+from flow.route.check import find_faults
+from flow.route.guides import make_guides
+from flow.route.negotiate import Effort, Negotiation, Round
+from flow.route.problem import RoutingProblem
+from flow.route.scene import problem_of
+from flow.route.search import NONE
+from flow.route.shapes import routes_of
+from golden.spec import SpecError
+
+ANTENNA_PASSES = 3
+
+LISTED = 8
+"""Places that a message names."""
+
+
+@dataclass(frozen=True)
+class RouteReport:
+    """What a run came to; lengths um.
+
+    rounds:     of the negotiation, those for antennas included.
+    antennas:   pieces of nets that no detour over upper layers helps: their gates need diodes.
+    """
+
+    n_nets: int
+    wirelength_um: float
+    half_perimeter_um: float
+    n_vias: int
+    rounds: int
+    antennas: tuple[AntennaFault, ...]
+
+    @property
+    def detour(self) -> float:
+        """Wirelength over the sum of the nets' half perimeters."""
+        return self.wirelength_um / self.half_perimeter_um if self.half_perimeter_um else 1.0
+
+
+def route_design(placement: Placement, netlist: Netlist, cells: Cells, technology: Technology, where: str,
+                 effort: Effort = Effort(), tell: Callable[[Round], None] = lambda done: None
+                 ) -> tuple[Routes, RouteReport]:
+    """The metal of every net of two pins and more. The same input gives the same routes.
+
+    where: names the design in messages. SpecError, with places, when nets are left in conflict or without a way, or
+    when the check on shapes finds an open, a short or two shapes too near.
+    """
+    problem = problem_of(placement, netlist, cells, technology)
+    negotiation = Negotiation(problem, make_guides(problem), effort)
+    negotiation.run(tell)
+    _refuse_leftovers(problem, negotiation, where)
+    routes, antennas = _repair_antennas(problem, negotiation, placement, netlist, cells, technology, where, tell)
+    faults = find_faults(placement, netlist, routes, cells, technology)
+    if faults:
+        kinds = sorted({fault.kind for fault in faults})
+        counted = ", ".join(f"{sum(fault.kind == kind for fault in faults)} {kind}" for kind in kinds)
+        raise SpecError(f"routing must leave no open, short or spacing conflict, and left {counted}: "
+                        + "; ".join(str(fault) for fault in faults[:LISTED]) + f" ({where})")
+    return routes, _report(problem, negotiation, routes, antennas)
+
+
+def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation, placement: Placement, netlist: Netlist,
+                     cells: Cells, technology: Technology, where: str, tell: Callable[[Round], None]
+                     ) -> tuple[Routes, list[AntennaFault]]:
+    """Leads nets with antennas over upper layers: the last layer made joins their gates to the driver."""
+    number = {name: net for net, name in enumerate(problem.names)}
+    tried: set[str] = set()
+    while True:
+        routes, stuck = routes_of(problem, negotiation.ways, technology)
+        if stuck:
+            net, layer, box = stuck[0]
+            raise SpecError(f"pieces of {problem.stack.layers[layer].name} smaller than its least area must have room to "
+                            f"grow, and {len(stuck)} have none, such as {problem.names[net]} at {box[0]}, {box[1]} nm "
+                            f"({where})")
+        antennas = find_antennas(placement, netlist, routes, cells, technology)
+        fresh = sorted({fault.net for fault in antennas} - tried)
+        if not fresh:
+            return routes, antennas
+        tried |= set(fresh)
+        negotiation.search_again([number[net] for net in fresh], kind=1)
+        negotiation.run(tell)
+        _refuse_leftovers(problem, negotiation, where)
+
+
+def _refuse_leftovers(problem: RoutingProblem, negotiation: Negotiation, where: str) -> None:
+    """SpecError on nets without a way or in conflict."""
+    for nets, what in ((negotiation.failed, "have no way"), (negotiation.in_conflict, "are left in conflict")):
+        if nets:
+            places = "; ".join(f"{problem.names[net]} near {_place(problem, negotiation, net)} um"
+                               for net in nets[:LISTED])
+            raise SpecError(f"every net must be routed without conflicts, and {len(nets)} of {problem.n_nets} {what} "
+                            f"after {len(negotiation.rounds)} rounds: {places} ({where}); give the cells more room "
+                            "(a lower utilisation)")
+
+
+def _place(problem: RoutingProblem, negotiation: Negotiation, net: int) -> str:
+    """Where a net's first conflict is, or else its first pin."""
+    node = negotiation.conflict_place(net)
+    if node == NONE:
+        node = int(problem.nodes[problem.pin_start[problem.net_start[net]]])
+    x, y = problem.lattice.xy(node)
+    return f"{x / 1000:.2f}, {y / 1000:.2f}"
+
+
+def _report(problem: RoutingProblem, negotiation: Negotiation, routes: Routes,
+            antennas: list[AntennaFault]) -> RouteReport:
+    length = sum(abs(wire.x1 - wire.x0) + abs(wire.y1 - wire.y0) for route in routes.values() for wire in route.wires)
+    return RouteReport(problem.n_nets, length / 1000, problem.half_perimeter_nm() / 1000,
+                       sum(len(route.vias) for route in routes.values()), len(negotiation.rounds), tuple(antennas))
