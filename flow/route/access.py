@@ -250,9 +250,9 @@ class _Finder:
         for rect in rects:
             for x in range(rect[0], rect[2] + 1, 5):
                 for y in range(rect[1], rect[3] + 1, 5):
-                    if (x, y) not in seen and any(
-                            other[0] + half[0] <= x <= other[2] - half[0] or other[1] + half[1] <= y <= other[3] - half[1]
-                            for other in rects):
+                    wide = (other[0] + half[0] <= x <= other[2] - half[0]
+                            or other[1] + half[1] <= y <= other[3] - half[1] for other in rects)
+                    if (x, y) not in seen and any(wide):
                         seen.add((x, y))
                         yield x, y
 
@@ -273,7 +273,8 @@ class _Finder:
                 return None
             lost += (len(contact) + len(direct) - kept) * 12 // kept
         rule = self.stack.layers[0]
-        taken = sum(len(reach(self.lattice, stub.metal, (rule.half_width,) * 2, rule.spacing)) for stub in choice.values())
+        taken = sum(len(reach(self.lattice, stub.metal, (rule.half_width,) * 2, rule.spacing))
+                    for stub in choice.values())
         return lost * 10 + taken * 20 + sum(_area(stub.metal) for stub in choice.values()) // 10_000
 
     def clear_of_stubs(self, pin: str, node: Node, stubs: dict[str, Stub]) -> bool:

@@ -30,7 +30,8 @@ class AntennaFault:
 
     def __str__(self) -> str:
         gates = ", ".join(f"{instance}/{pin}" for instance, pin in self.gates[:3])
-        return f"net {self.net} has {self.ratio:.0f} times the gate area in {self.layer}, {self.allowed:.0f} allowed ({gates})"
+        return (f"net {self.net} has {self.ratio:.0f} times the gate area in {self.layer}, {self.allowed:.0f} allowed "
+                f"({gates})")
 
 
 def allowed_ratio(layer: RoutingLayer, diffusion_um2: float) -> float:

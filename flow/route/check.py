@@ -15,14 +15,9 @@ from flow.physical.design import Placement, Routes, pin_shapes, to_die
 from flow.physical.geometry import Shape
 from flow.physical.netlist import Netlist
 from flow.physical.technology import Technology
-from golden.spec import SpecError
 
 NOBODY = 0
 """The mark of metal that belongs to no routed net: supplies, obstructions, pins that are not connected."""
-
-LISTED = 8
-"""Places that a message names."""
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -36,17 +31,6 @@ class Fault:
     def __str__(self) -> str:
         on = f" in {self.layer}" if self.layer else ""
         return f"{self.kind}{on} at {self.place[0] / 1000:.3f}, {self.place[1] / 1000:.3f} um ({', '.join(self.nets)})"
-
-
-def check_routes(placement: Placement, netlist: Netlist, routes: Routes, cells: Cells, technology: Technology,
-                 where: str) -> None:
-    """SpecError, with the places, unless every net is whole and keeps its distance."""
-    faults = find_faults(placement, netlist, routes, cells, technology)
-    if faults:
-        kinds = {kind: sum(fault.kind == kind for fault in faults) for kind in sorted({fault.kind for fault in faults})}
-        counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-        raise SpecError(f"routing must leave no open, short or spacing conflict, and left {counted}: "
-                        + "; ".join(str(fault) for fault in faults[:LISTED]) + f" ({where})")
 
 
 def find_faults(placement: Placement, netlist: Netlist, routes: Routes, cells: Cells,
@@ -144,7 +128,8 @@ def _conflicts(names: list[str], drawn: Mapping[str, list[Shape]], pins: Mapping
     for layer, rule in technology.layers.items():
         yield from _shorts(layer, kdb.Region(top.begin_shapes_rec(index[layer])), near)
         yield from _close(layer, kdb.Region(top.begin_shapes_rec(index[layer])), rule.spacing, near)
-        routed = kdb.Region([kdb.Box(*shape[1:]) for shapes in drawn.values() for shape in shapes if shape.layer == layer])
+        routed = kdb.Region([kdb.Box(*shape[1:]) for shapes in drawn.values() for shape in shapes
+                             if shape.layer == layer])
         whole = kdb.Region(top.begin_shapes_rec(index[layer])).merged()
         for polygon in whole.interacting(routed).with_area(0, rule.min_area, False).each():
             yield _fault("area", layer, polygon.bbox(), near)

@@ -102,6 +102,7 @@ def _lead(pin_region, net_start, columns, rows, east, north, start, region, widt
     entered, in_tree = np.zeros(n_regions, np.int8), np.zeros(n_regions, np.int32)
     heap = np.zeros(8 * n_regions + 64, np.int64)
     tree, before = np.zeros(n_regions, np.int32), np.zeros(n_regions, np.int32)
+    away = np.zeros(np.diff(net_start).max(), np.int32)
     old_region, old_before = np.zeros(0, np.int32), np.zeros(0, np.int32)
     old_start = np.zeros(n_nets + 1, np.int64)
     overflow, run = 0, 0
@@ -120,7 +121,7 @@ def _lead(pin_region, net_start, columns, rows, east, north, start, region, widt
                     _use(old_region[index], old_before[index], use_east, use_north, -1)
                 size, run = _lead_net(net, pin_region, net_start, columns, rows, east, north, use_east, use_north,
                                       risen_east, risen_north, width, height, cost, stamp, entered, in_tree, heap, tree,
-                                      before, run)
+                                      before, away, run)
                 if used + size > region.size:
                     return -1
                 for index in range(size):
@@ -177,27 +178,32 @@ def _price(length, use, most, risen):
 
 
 @njit(cache=True)
-def _lead_net(net, pin_region, net_start, columns, rows, east, north, use_east, use_north, risen_east, risen_north, width,
-              height, cost, stamp, entered, in_tree, heap, tree, before, run):
+def _lead_net(net, pin_region, net_start, columns, rows, east, north, use_east, use_north, risen_east, risen_north,
+              width, height, cost, stamp, entered, in_tree, heap, tree, before, away, run):
     """Joins the regions of a net's pins, each by the cheapest way from what is joined; returns the tree's size."""
     first, last = net_start[net], net_start[net + 1]
     run += 1
     mark = run
     tree[0], before[0], size = pin_region[first], -1, 1
     in_tree[tree[0]] = mark
-    for _ in range(first + 1, last):
+    for pin in range(first, last):
+        away[pin - first] = 1 << 30
+    seen = 0
+    while True:
         target, best = -1, 1 << 30
         for pin in range(first + 1, last):          # the nearest pin that is not joined yet
             there = pin_region[pin]
             if in_tree[there] == mark:
                 continue
-            for index in range(size):
+            for index in range(seen, size):
                 here = tree[index]
-                way = (abs(here % columns - there % columns) * width + abs(here // columns - there // columns) * height)
-                if way < best:
-                    target, best = there, way
+                way = abs(here % columns - there % columns) * width + abs(here // columns - there // columns) * height
+                away[pin - first] = min(away[pin - first], way)
+            if away[pin - first] < best:
+                target, best = there, away[pin - first]
         if target < 0:
             break
+        seen = size
         run += 1
         _way(target, run, size, columns, rows, east, north, use_east, use_north, risen_east, risen_north, width, height,
              cost, stamp, entered, heap, tree)
@@ -212,8 +218,8 @@ def _lead_net(net, pin_region, net_start, columns, rows, east, north, use_east, 
 
 
 @njit(cache=True)
-def _way(target, run, size, columns, rows, east, north, use_east, use_north, risen_east, risen_north, width, height, cost,
-         stamp, entered, heap, tree):
+def _way(target, run, size, columns, rows, east, north, use_east, use_north, risen_east, risen_north, width, height,
+         cost, stamp, entered, heap, tree):
     """The cheapest way from the tree to a region; `entered` tells the step by which each region was reached."""
     to_column, to_row = target % columns, target // columns
     n = 0

@@ -59,8 +59,9 @@ class Round:
 
 def places_of(problem: RoutingProblem, guides: Guides) -> Places:
     lattice = problem.lattice
-    return Places(lattice.nx, lattice.ny, problem.wire, problem.via, problem.net_start, problem.pin_start, problem.nodes,
-                  problem.contact, guides.region_of_column, guides.region_of_row, np.zeros(problem.n_nets, np.uint8))
+    return Places(lattice.nx, lattice.ny, problem.wire, problem.via, problem.net_start, problem.pin_start,
+                  problem.nodes, problem.contact, guides.region_of_column, guides.region_of_row,
+                  np.zeros(problem.n_nets, np.uint8))
 
 
 class Negotiation:
@@ -87,9 +88,9 @@ class Negotiation:
         pressure = self.effort.first
         for number in range(self.effort.rounds):
             turns = self.order[np.argsort(self.times[self.order], kind="stable")]
-            searched = self._turns(turns[self.dirty[turns]], np.int32(pressure * BASE))
-            charge = np.int32(BASE * self.effort.history * max(1.0, pressure))
-            _find_conflicts(self.dirty, self.state, self.slack, self.places, self.books, self.ways, charge,
+            searched = self._turns(turns[self.dirty[turns]], int(pressure * BASE))
+            charge = int(BASE * self.effort.history * max(1.0, pressure))
+            _find_conflicts(self.dirty, self.slack, self.places, self.books, self.ways, charge,
                             number % 4 == 3)
             self.rounds.append(Round(len(self.rounds), searched, int((self.state == FAILED).sum()),
                                      int(self.dirty.sum()), int(self.scratch.counters[COUNT_POPS])))
@@ -98,7 +99,7 @@ class Negotiation:
                 break
             pressure = min(pressure * self.effort.growth, self.effort.most)
 
-    def _turns(self, turns: np.ndarray, pressure: np.int32) -> int:
+    def _turns(self, turns: np.ndarray, pressure: int) -> int:
         done, searched = 0, 0
         while done < len(turns):
             done, some = _round(turns, done, self.times, self.places, self.guides.start, self.guides.region,
@@ -144,8 +145,8 @@ def _empty_ways(n_nets: int, n_pins: int, room: int) -> Ways:
 def _order(problem: RoutingProblem) -> np.ndarray:
     """Short nets first: they have the fewest other ways."""
     xy = problem.pin_xy()
-    span = (np.maximum.reduceat(xy, problem.net_start[:-1]) - np.minimum.reduceat(xy, problem.net_start[:-1])).sum(axis=1)
-    return np.argsort(span, kind="stable").astype(np.int32)
+    span = np.maximum.reduceat(xy, problem.net_start[:-1]) - np.minimum.reduceat(xy, problem.net_start[:-1])
+    return np.argsort(span.sum(axis=1), kind="stable")
 
 
 def _compact(ways: Ways, used: np.ndarray) -> Ways:
@@ -247,13 +248,14 @@ def _last(regions, region):
 
 
 @njit(cache=True)
-def _find_conflicts(dirty, state, slack, places, books, ways, charge, wider):
-    """Which nets are in conflict or without a way; with `wider`, those that stay in conflict get more room."""
+def _find_conflicts(dirty, slack, places, books, ways, charge, wider):
+    """Which nets are in conflict (not those without a way: they met what never moves); with `wider`, those that stay in
+    conflict get more room."""
     for net in range(dirty.size):
         was = dirty[net]
         mark(net, -1, places, books, ways)
         found = conflicts_of(net, places, books, ways, charge)
         mark(net, 1, places, books, ways)
-        dirty[net] = found > 0 or state[net] != ROUTED
+        dirty[net] = found > 0
         if was and found > 0 and wider:
             slack[net] += 1

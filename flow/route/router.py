@@ -17,8 +17,6 @@ from flow.route.search import NONE
 from flow.route.shapes import routes_of
 from golden.spec import SpecError
 
-ANTENNA_PASSES = 3
-
 LISTED = 8
 """Places that a message names."""
 
@@ -76,9 +74,9 @@ def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation, placemen
         routes, stuck = routes_of(problem, negotiation.ways, technology)
         if stuck:
             net, layer, box = stuck[0]
-            raise SpecError(f"pieces of {problem.stack.layers[layer].name} smaller than its least area must have room to "
-                            f"grow, and {len(stuck)} have none, such as {problem.names[net]} at {box[0]}, {box[1]} nm "
-                            f"({where})")
+            raise SpecError(f"pieces smaller than a layer's least area must have room to grow, and {len(stuck)} have "
+                            f"none, such as {problem.names[net]} in {problem.stack.layers[layer].name} at {box[0]}, "
+                            f"{box[1]} nm ({where})")
         antennas = find_antennas(placement, netlist, routes, cells, technology)
         fresh = sorted({fault.net for fault in antennas} - tried)
         if not fresh:

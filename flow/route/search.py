@@ -154,7 +154,7 @@ def _neighbours(values, place, nx, plane, sign):
 @njit(cache=True)
 def conflicts_of(net, places, books, ways, charge):
     """Nets in whose way a net is (its own bookings are out), and, with `charge`, the history of those places grows."""
-    nx, plane = places.nx, places.nx * places.ny
+    plane = places.nx * places.ny
     found = 0
     for index in range(ways.start[net], ways.start[net] + ways.size[net]):
         node, before = ways.node[index], ways.before[index]
@@ -342,11 +342,11 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
         step = across[layer]
         if step > 0:
             if column > window[0] and how != EAST:
-                size = _enter(node - 1, here + step, column - 1, row, layer, WEST, run, box, lowest, guide, mine, places,
-                              books, scratch, pressure, size)
+                size = _enter(node - 1, here + step, column - 1, row, layer, WEST, run, box, lowest, guide, mine,
+                              places, books, scratch, pressure, size)
             if column < window[1] and how != WEST:
-                size = _enter(node + 1, here + step, column + 1, row, layer, EAST, run, box, lowest, guide, mine, places,
-                              books, scratch, pressure, size)
+                size = _enter(node + 1, here + step, column + 1, row, layer, EAST, run, box, lowest, guide, mine,
+                              places, books, scratch, pressure, size)
         step = along[layer]
         if step > 0:
             if row > window[2] and how != NORTH:

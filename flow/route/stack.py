@@ -50,7 +50,7 @@ def _vias(technology: Technology, pin_layer: str, rules: tuple[LayerRule, ...],
         if conflicts(Stack(pin_layer, rules, vias), *pitch) == expected:
             return vias
     first = tuple(choice[0] for choice in choices)
-    check_model(Stack(pin_layer, rules, first), *pitch, "any choice of the tech LEF's vias; of the first it is said what")
+    check_model(Stack(pin_layer, rules, first), *pitch, "with the first of the tech LEF's vias, and no others fit")
     raise AssertionError("unreachable")
 
 
