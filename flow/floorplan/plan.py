@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from flow.floorplan.macros import BOTTOM, TOP, MacroRow, check_macros, keep_outs, macro_row, place_row, round_up
-from flow.floorplan.power import build_power
+from flow.floorplan.power import build_power, side_room
 from flow.floorplan.rows import END_CAP_CELL, TAP_CELL, cut_rows, n_sites, row_cells
 from flow.floorplan.spec import UTILISATION, FloorplanSpec
 from flow.physical.abstract import Cells
@@ -85,8 +85,9 @@ def _case(netlist: Netlist, cells: Cells, technology: Technology, spec: Floorpla
     check_macros([cells[netlist.instances[name]] for name in netlist.macros(cells)], technology)
     sites = sum(cells[cell].width for cell in netlist.instances.values() if not cells[cell].is_macro)
     margin = nm(spec.margin_um)
+    side = max(margin, side_room(spec, technology)) if netlist.macros(cells) else margin
     return _Case(spec, technology, cells, netlist, sites // technology.site_width,
-                 (round_up(margin, technology.site_width), round_up(margin, technology.row_height)))
+                 (round_up(side, technology.site_width), round_up(margin, technology.row_height)))
 
 
 def _arrangements(case: _Case, names: Sequence[str]) -> Iterator[tuple[MacroRow, ...]]:
@@ -188,7 +189,8 @@ def _advice(case: _Case) -> str:
 
 def _measured(case: _Case) -> str:
     macros = case.netlist.macros(case.cells)
-    text = f"its standard cells take {_area(case, case.cell_sites):,.0f} um2"
+    text = (f"its standard cells take {_area(case, case.cell_sites):,.0f} um2 in rows of at least "
+            f"{case.least_piece / NM_PER_UM:.2f} um, which straps of both supplies cross")
     if macros:
         sizes = sorted({(cell.width, cell.height) for cell in (case.cells[case.netlist.instances[name]]
                                                                for name in macros)})

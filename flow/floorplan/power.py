@@ -1,7 +1,7 @@
 """The power grid: met1 rails along the rows, met4 straps across them with via stacks, met5 straps where macros are.
 
-The straps of a macro are islands in met4; met5 crosses them and the core's straps and joins them. Rails and straps
-alternate between the nets.
+The straps of a macro are islands in met4; met5 crosses them and the core's straps and joins them, and two straps of
+each net beside the core join what crosses nothing but macros. Rails and straps alternate between the nets.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ RAIL_LAYER, STRAP_LAYER, CROSS_LAYER = "met1", "met4", "met5"
 STACK = ("met1", "met2", "met3", "met4")
 RAIL_WIDTH = 480
 """Of the rails that the library's cells have at their lower and upper edge, nm."""
+
+SIDE_CLEARANCE = 600
+"""From the straps beside the core to the die's edge, nm: half of what two dies' metal keeps from each other."""
 
 POWER, GROUND = "POWER", "GROUND"
 
@@ -56,6 +59,8 @@ def build_power(rows: Sequence[Row], core: Rect, macros: dict[str, Placed], cell
     pin_layer = STRAP_LAYER
     if macros:
         pin_layer = CROSS_LAYER
+        for use, strap in _side_straps(core, spec, technology):
+            nets[use].straps.append(strap)
         _add_crossings(nets, vias, core, macros, cells, spec, technology)
     return PowerGrid({names[use]: SupplyNet(
         use, tuple(net.rails), tuple(net.straps), tuple(s for s in net.straps if s.layer == pin_layer),
@@ -115,21 +120,30 @@ def _straps(core: Rect, macros: Sequence[Rect], spec: FloorplanSpec,
 
 
 def _add_stacks(net: _Net, vias: dict[str, Via], technology: Technology) -> None:
-    """A via stack wherever a strap crosses a rail of its net; SpecError for a rail that no strap crosses."""
+    """A via stack wherever a strap crosses a rail of its net."""
     straps: dict[tuple[int, int], list[Shape]] = defaultdict(list)
     for strap in net.straps:
         straps[strap.x0, strap.x1].append(strap)
     for rail in net.rails:
-        y, found = (rail.y0 + rail.y1) // 2, False
+        y = (rail.y0 + rail.y1) // 2
         for (x0, x1), pieces in straps.items():
             if rail.x0 <= x0 and x1 <= rail.x1 and any(s.y0 <= rail.y0 and rail.y1 <= s.y1 for s in pieces):
                 x = (x0 + x1) // 2
                 net.vias += _stack(x, y, Rect(x0, rail.y0, x1, rail.y1).moved(-x, -y), vias, technology)
-                found = True
-        if not found:
-            raise SpecError(f"a supply rail must be crossed by a strap of its net, and the one at y = "
-                            f"{y / 1000:.2f} um from x = {rail.x0 / 1000:.2f} to {rail.x1 / 1000:.2f} um is not; use a "
-                            "smaller strap_pitch_um")
+
+
+def side_room(spec: FloorplanSpec, technology: Technology) -> int:
+    """What the straps beside the core need of the margin, with the spacing of wide metal around them."""
+    return 2 * (nm(spec.strap_width_um) + technology.layers[STRAP_LAYER].spacing_table[-1][1]) + SIDE_CLEARANCE
+
+
+def _side_straps(core: Rect, spec: FloorplanSpec, technology: Technology) -> Iterator[tuple[str, Shape]]:
+    """A strap of each net left and right of the core, over its whole height."""
+    width, away = nm(spec.strap_width_um), technology.layers[STRAP_LAYER].spacing_table[-1][1]
+    for number, use in enumerate((POWER, GROUND)):
+        out = away + number * (width + away)
+        for x in (core.x0 - out - width, core.x1 + out):
+            yield use, Shape(STRAP_LAYER, x, core.y0 - RAIL_WIDTH // 2, x + width, core.y1 + RAIL_WIDTH // 2)
 
 
 def _stack(x: int, y: int, area: Rect, vias: dict[str, Via], technology: Technology) -> list[ViaUse]:
@@ -147,9 +161,11 @@ def _add_crossings(nets: dict[str, _Net], vias: dict[str, Via], core: Rect, macr
     """Horizontal straps over everything, joined to every strap below them, the macros' supply pins among them."""
     pins = list(_supply_pins(macros, cells))
     half, step = technology.layers[CROSS_LAYER].width // 2, nm(spec.cross_pitch_um) // 2 // 10 * 10
-    y, use, reached = core.y0 + step // 2, POWER, set()
+    y, use, reached, ends = core.y0 + step // 2, POWER, set(), []
+    for net in nets.values():
+        ends += [value for shape in net.straps if shape.layer == STRAP_LAYER for value in (shape.x0, shape.x1)]
     while y + half <= core.y1:
-        strap = Shape(CROSS_LAYER, core.x0, y - half, core.x1, y + half)
+        strap = Shape(CROSS_LAYER, min(ends), y - half, max(ends), y + half)
         below = [shape for shape in nets[use].straps if shape.layer == STRAP_LAYER]
         below += [shape for pin_use, _, shape in pins if pin_use == use]
         for shape in below:

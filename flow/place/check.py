@@ -15,6 +15,7 @@ from flow.physical.design import Placement, Row, outline
 from flow.physical.geometry import NM_PER_UM, Rect, placed_size
 from flow.physical.netlist import Netlist, shortened
 from flow.physical.technology import Technology
+from flow.place.fill import find_gaps
 from golden.spec import SpecError
 
 TURNED = {"N": ("N", "FN"), "FS": ("FS", "S")}
@@ -28,6 +29,13 @@ def check_placement(placement: Placement, netlist: Netlist, cells: Cells, techno
     if found:
         raise SpecError("\n".join([f"the placement of {placement.top} must be legal, and is not:",
                                    *(f"  {line}" for line in found)]))
+
+
+def check_filled(placement: Placement, cells: Cells) -> None:
+    """SpecError when a site of a row is empty."""
+    found = find_uncovered(placement, cells)
+    if found:
+        raise SpecError(f"rows of {placement.top} must have no gaps, and have: {found[0]}")
 
 
 def find_missing(placement: Placement, netlist: Netlist) -> list[str]:
@@ -124,7 +132,6 @@ def find_bad_pins(placement: Placement, netlist: Netlist, technology: Technology
 
 def find_uncovered(placement: Placement, cells: Cells) -> list[str]:
     """Sites that nothing covers, once fill is in."""
-    from flow.place.fill import find_gaps
     return _lines({"gaps are left in the rows": [f"x = {x0 / NM_PER_UM} um, y = {row.y / NM_PER_UM} um"
                                                  for row, x0, _ in find_gaps(placement, cells)]})
 

@@ -81,7 +81,7 @@ def match_in_order(wanted: Sequence[int], places: Sequence[int]) -> list[int]:
     """Index of the place of each, both ascending, no place twice, with the least sum of distances.
 
     >>> match_in_order([10, 11, 12], [0, 9, 10, 30])
-    [1, 2, 3]
+    [0, 1, 2]
     """
     spare = len(places) - len(wanted) + 1           # the k-th may take places k .. k + spare - 1
     at = np.array(places)

@@ -16,6 +16,9 @@ import msgspec
 from flow.place.problem import Problem, Solution
 
 SITE_UNITS, ROW_SITES = 46, 6
+SHARES_OF_ROOM = (1.0, 0.5, 0.0)
+"""How much of the room between cells rows are filled with; less of it where the whole does not fit."""
+
 Orientation = coloquinte.CellOrientation
 Polarity = coloquinte.CellRowPolarity
 
@@ -111,13 +114,31 @@ def solve(problem: Problem) -> Solution:
     if problem.rough:
         return Solution(start.places, ["N"] * start.n, lengths)
     final = Circuit(problem, 1, ROW_SITES)
-    final.places, real = start.places, final.widths
-    final.widths = widened(real, [width / SITE_UNITS for width in start.widths])
-    lengths["legal"] = final.run("legalize", spec.effort)
-    final.widths = real
+    lengths["legal"] = legalise(final, start.places, [width / SITE_UNITS for width in start.widths])
     lengths["detailed"] = final.run("place_detailed", spec.effort)
     orientations = [turn.name for turn in final.circuit.cell_orientation[:final.n]]
     return Solution(final.places, orientations, lengths)
+
+
+def legalise(circuit: Circuit, places: list[tuple[int, int]], wanted: list[float]) -> int:
+    """Puts cells into rows on sites, with as much of the wanted room between them as fits; the wire length after it.
+
+    RuntimeError when they do not even fit without any.
+    """
+    real = circuit.widths
+    for share in SHARES_OF_ROOM:
+        circuit.places = places
+        circuit.widths = widened(real, [a + share * (b - a) for a, b in zip(real, wanted, strict=True)])
+        try:
+            length = circuit.run("legalize", circuit.problem.spec.effort)
+        except RuntimeError as error:
+            if not share:
+                raise
+            print(f"with {share} of the room between cells: {error}", flush=True)
+            continue
+        circuit.widths = real
+        return length
+    raise AssertionError("the last share is 0")
 
 
 if __name__ == "__main__":
