@@ -11,7 +11,9 @@ both offsets are half a pitch and the vias are symmetric, so a flipped cell has 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import combinations, islice, product
+
+import numpy as np
 
 from flow.physical.abstract import CellAbstract
 from flow.physical.geometry import Shape
@@ -70,6 +72,9 @@ class CellAccess:
 
 
 Shapes = dict[str, list[Rect]]
+
+Contacts = dict[str, tuple[tuple[Node, ...], tuple[Node, ...]]]
+"""Pin -> its nodes with a legal contact, its nodes on metal of its own."""
 
 
 def by_layer(shapes: Iterable[Shape]) -> Shapes:
@@ -173,7 +178,8 @@ class _Finder:
             x, y = self.lattice.xy(self.lattice.node(0, column, row))
             if covered(centred((half, half), x, y), own):
                 direct.append((column, row))
-            elif self._cut_legal(x, y, shapes) and self._metal_legal(pin, centred(self.stack.vias[0].upper, x, y)):
+            elif self._cut_legal(x, y, shapes) and self._metals_legal(
+                    pin, np.array([centred(self.stack.vias[0].upper, x, y)])).all():
                 contact.append((column, row))
         return tuple(contact), tuple(direct)
 
@@ -192,18 +198,7 @@ class _Finder:
         cut = centred(via.cut, x, y)
         return all(cut == other or not too_close(cut, other, via.cut_spacing) for other in self.cuts)
 
-    def _metal_legal(self, pin: str, metal: Rect) -> bool:
-        """Clear of other's met1; the pin's own is touched, or kept at a distance like another's."""
-        for owner, rect in self.fixed:
-            if too_close(metal, rect, self.stack.layers[0].spacing_to(rect)):
-                overlap = min(metal[2], rect[2]) > max(metal[0], rect[0]) and min(metal[3], rect[3]) > max(
-                    metal[1], rect[1])
-                if owner != pin or not overlap:
-                    return False
-        return True
-
-    def stubs(self, wanted: dict[str, Shapes],
-              on_grid: dict[str, tuple[tuple[Node, ...], tuple[Node, ...]]]) -> dict[str, Stub]:
+    def stubs(self, wanted: dict[str, Shapes], on_grid: Contacts) -> dict[str, Stub]:
         """A stub for each pin that needs one: the combination that takes least from the others."""
         options = []
         for pin, shapes in wanted.items():
@@ -211,36 +206,55 @@ class _Finder:
             if not found:
                 raise SpecError(f"pin {pin} must be reachable by a via on the lattice or by a stub, and is by neither "
                                 f"({self.name}); list the cell under do_not_use of the PDK's file")
-            options.append([(pin, stub) for stub in found])
-        best: tuple[int, dict[str, Stub]] | None = None
+            options.append([self._weigh(pin, stub, on_grid) for stub in found])
+        best: tuple[int, Sequence[_Option]] | None = None
         for choice in product(*options):
-            cost = self._cost(dict(choice), on_grid)
+            cost = self._cost(choice, on_grid)
             if cost is not None and (best is None or cost < best[0]):
-                best = cost, dict(choice)
+                best = cost, choice
         if best is None:
             raise SpecError(f"the stubs of pins {', '.join(wanted)} must leave room for each other and for the other "
                             f"pins, and no choice of them does ({self.name}); list the cell under do_not_use")
-        return best[1]
+        return {option.pin: option.stub for option in best[1]}
 
     def _options(self, pin: str, shapes: Shapes) -> Iterator[Stub]:
         """The smallest legal stub of each node, smallest first."""
         found: list[tuple[int, Stub]] = []
-        places = [(x, y) for x, y in self._cut_places(shapes) if self._cut_legal(x, y, shapes)]
-        rule, via = self.stack.layers[0], self.stack.vias[0]
-        turned = (via.upper[1], via.upper[0])
-        width = self.lattice.nx * self.lattice.pitch_x
-        for column, row in product(range(self.lattice.nx), range(self.lattice.ny)):
-            x, y = self.lattice.xy(self.lattice.node(0, column, row))
-            wire = centred((rule.half_width, rule.half_width), x, y)
-            near = [(_hull(centred(half, *place), wire), place) for place in places for half in (via.upper, turned)
-                    if abs(place[0] - x) <= self.lattice.pitch_x and abs(place[1] - y) <= self.lattice.pitch_y]
-            near.sort(key=lambda item: (_area(item[0]), item))
-            for metal, place in near:
-                inside = metal[0] >= rule.spacing // 2 and metal[2] <= width - rule.spacing // 2
-                if inside and self._metal_legal(pin, metal):
-                    found.append((_area(metal), Stub((column, row), place, metal)))
-                    break
+        places = [place for place in self._cut_places(shapes) if self._cut_legal(*place, shapes)]
+        if not places:
+            return
+        cuts = np.array(places)
+        rule, lattice = self.stack.layers[0], self.lattice
+        width, margin = lattice.nx * lattice.pitch_x, rule.spacing // 2
+        for node in product(range(lattice.nx), range(lattice.ny)):
+            middle = lattice.xy(lattice.node(0, *node))
+            near = cuts[(np.abs(cuts - middle) <= (lattice.pitch_x, lattice.pitch_y)).all(axis=1)]
+            hulls = self._hulls(near, middle)
+            legal = (hulls[:, 0] >= margin) & (hulls[:, 2] <= width - margin) & self._metals_legal(pin, hulls)
+            if legal.any():
+                x0, y0, x1, y1, x, y = hulls[legal][0].tolist()
+                found.append((_area((x0, y0, x1, y1)), Stub(node, (x, y), (x0, y0, x1, y1))))
         yield from (stub for _, stub in sorted(found, key=lambda item: (item[0], item[1].node)))
+
+    def _metals_legal(self, pin: str, metals: np.ndarray) -> np.ndarray:
+        """Which of many rectangles are clear of others' met1; the pin's own they overlap, or keep away from."""
+        legal = np.ones(len(metals), np.bool_)
+        for owner, rect in self.fixed:
+            gap_x = np.maximum(metals[:, 0] - rect[2], rect[0] - metals[:, 2])
+            gap_y = np.maximum(metals[:, 1] - rect[3], rect[1] - metals[:, 3])
+            near = gap_x.clip(0) ** 2 + gap_y.clip(0) ** 2 < self.stack.layers[0].spacing_to(rect) ** 2
+            legal &= ~near | ((owner == pin) & (gap_x < 0) & (gap_y < 0))
+        return legal
+
+    def _hulls(self, cuts: np.ndarray, middle: tuple[int, int]) -> np.ndarray:
+        """Rectangles around the pad over a cut and the wire at a node, with the cut (n, 6); the smallest first."""
+        half = self.stack.layers[0].half_width
+        low, high = np.array(middle) - half, np.array(middle) + half
+        upper = self.stack.vias[0].upper
+        both = np.concatenate([np.concatenate((np.minimum(cuts - pad, low), np.maximum(cuts + pad, high), cuts), axis=1)
+                               for pad in (upper, upper[::-1])])
+        area = (both[:, 2] - both[:, 0]) * (both[:, 3] - both[:, 1])
+        return both[np.lexsort((*both.T, area))]
 
     def _cut_places(self, shapes: Shapes) -> Iterator[tuple[int, int]]:
         """Points on the manufacturing grid of 5 nm at which a cut could stand in the pin's li1."""
@@ -256,26 +270,28 @@ class _Finder:
                         seen.add((x, y))
                         yield x, y
 
-    def _cost(self, choice: dict[str, Stub],
-              on_grid: dict[str, tuple[tuple[Node, ...], tuple[Node, ...]]]) -> int | None:
-        """What a choice of stubs takes from the cell: nodes, and contacts of its other pins; None when illegal."""
-        stubs = list(choice.items())
-        for index, (_, stub) in enumerate(stubs):
-            for _, other in stubs[index + 1:]:
-                if too_close(stub.metal, other.metal, self.stack.layers[0].spacing):
-                    return None
-        lost = 0
-        for pin, (contact, direct) in on_grid.items():
-            if pin in choice:
-                continue
-            kept = sum(self.clear_of_stubs(pin, node, choice) for node in contact) + len(direct)
+    def _weigh(self, pin: str, stub: Stub, on_grid: Contacts) -> "_Option":
+        """What a stub alone takes: nodes of the lowest layer, area, contacts of other pins."""
+        rule = self.stack.layers[0]
+        taken = len(reach(self.lattice, stub.metal, (rule.half_width,) * 2, rule.spacing))
+        lost = frozenset((other, node) for other, (contact, _) in on_grid.items() for node in contact
+                         if not self.clear_of_stubs(other, node, {pin: stub}))
+        return _Option(pin, stub, taken * 20 + _area(stub.metal) // 10_000, lost)
+
+    def _cost(self, choice: Sequence["_Option"], on_grid: Contacts) -> int | None:
+        """What a choice of stubs takes from the cell, most of all from pins with few contacts; None when illegal."""
+        for option, other in combinations(choice, 2):
+            if too_close(option.stub.metal, other.stub.metal, self.stack.layers[0].spacing):
+                return None
+        lost = frozenset().union(*(option.lost for option in choice))
+        cost = sum(option.cost for option in choice)
+        for pin in {pin for pin, _ in lost} - {option.pin for option in choice}:
+            here = len(on_grid[pin][0]) + len(on_grid[pin][1])
+            kept = here - sum(other == pin for other, _ in lost)
             if not kept:
                 return None
-            lost += (len(contact) + len(direct) - kept) * 12 // kept
-        rule = self.stack.layers[0]
-        taken = sum(len(reach(self.lattice, stub.metal, (rule.half_width,) * 2, rule.spacing))
-                    for stub in choice.values())
-        return lost * 10 + taken * 20 + sum(_area(stub.metal) for stub in choice.values()) // 10_000
+            cost += (here - kept) * 12 // kept * 10
+        return cost
 
     def clear_of_stubs(self, pin: str, node: Node, stubs: dict[str, Stub]) -> bool:
         """Whether a contact at a node keeps its distance from other pins' stubs."""
@@ -284,8 +300,14 @@ class _Finder:
                    for owner, stub in stubs.items())
 
 
-def _hull(a: Rect, b: Rect) -> Rect:
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+@dataclass(frozen=True)
+class _Option:
+    """A stub that a pin could have. lost: contacts of other pins that it stands too near to."""
+
+    pin: str
+    stub: Stub
+    cost: int
+    lost: frozenset[tuple[str, Node]]
 
 
 def _area(rect: Rect) -> int:

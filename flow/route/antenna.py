@@ -78,13 +78,16 @@ def _of_net(net: str, pins: Sequence[Pin], route: NetRoute, placement: Placement
 
 
 def _could_fail(route: NetRoute, gate_um2: float, technology: Technology) -> bool:
-    """A bound that is quick to find: all metal of a layer on the smallest gate, without diffusion."""
-    for name, layer in technology.layers.items():
-        edges = sum(2 * (shape.x1 - shape.x0 + shape.y1 - shape.y0) for shape in route.shapes(technology)
-                    if shape.layer == name)
-        if layer.antenna_ratio and edges * layer.thickness / 1e6 > allowed_ratio(layer, 0.0) * gate_um2:
-            return True
-    return False
+    """A bound that is quick to find: all walls of a layer on the smallest gate, without diffusion."""
+    edges: dict[str, int] = {}
+    for wire in route.wires:
+        length = abs(wire.x1 - wire.x0) + abs(wire.y1 - wire.y0) + 2 * technology.layers[wire.layer].width
+        edges[wire.layer] = edges.get(wire.layer, 0) + 2 * length
+    pads = [shape for use in route.vias for shape in technology.vias[use.via].shapes]
+    for shape in (*pads, *route.patches):
+        edges[shape.layer] = edges.get(shape.layer, 0) + 2 * (shape.x1 - shape.x0 + shape.y1 - shape.y0)
+    return any(length * technology.layers[name].thickness / 1e6 > allowed_ratio(technology.layers[name], 0.0) * gate_um2
+               for name, length in edges.items() if name in technology.layers and technology.layers[name].antenna_ratio)
 
 
 def _pieces(shapes: Sequence[Shape], reached: Sequence[tuple[Pin, Shape]],

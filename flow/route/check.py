@@ -128,8 +128,11 @@ def _conflicts(names: list[str], drawn: Mapping[str, list[Shape]], pins: Mapping
     for layer, rule in technology.layers.items():
         yield from _shorts(layer, kdb.Region(top.begin_shapes_rec(index[layer])), near)
         yield from _close(layer, kdb.Region(top.begin_shapes_rec(index[layer])), rule.spacing, near)
-        routed = kdb.Region([kdb.Box(*shape[1:]) for shapes in drawn.values() for shape in shapes
-                             if shape.layer == layer])
+        routed = kdb.Region()
+        for shapes in drawn.values():
+            for shape in shapes:
+                if shape.layer == layer:
+                    routed.insert(kdb.Box(*shape[1:]))
         whole = kdb.Region(top.begin_shapes_rec(index[layer])).merged()
         for polygon in whole.interacting(routed).with_area(0, rule.min_area, False).each():
             yield _fault("area", layer, polygon.bbox(), near)

@@ -9,6 +9,7 @@ from flow.physical.netlist import Netlist
 from flow.physical.technology import Technology
 from flow.route.antenna import AntennaFault, find_antennas
 from flow.route.check import find_faults
+from flow.route.diodes import PREFIX, add_diodes
 from flow.route.guides import make_guides
 from flow.route.negotiate import Effort, Negotiation, Round
 from flow.route.problem import RoutingProblem
@@ -20,13 +21,17 @@ from golden.spec import SpecError
 LISTED = 8
 """Places that a message names."""
 
+DIODE_PASSES = 2
+"""Times that the design is routed anew with more diodes."""
+
 
 @dataclass(frozen=True)
 class RouteReport:
     """What a run came to; lengths um.
 
     rounds:     of the negotiation, those for antennas included.
-    antennas:   pieces of nets that no detour over upper layers helps: their gates need diodes.
+    n_diodes:   put in, because the wires' other ways did not help.
+    antennas:   pieces of nets that diodes did not help either.
     """
 
     n_nets: int
@@ -34,6 +39,7 @@ class RouteReport:
     half_perimeter_um: float
     n_vias: int
     rounds: int
+    n_diodes: int
     antennas: tuple[AntennaFault, ...]
 
     @property
@@ -42,26 +48,39 @@ class RouteReport:
         return self.wirelength_um / self.half_perimeter_um if self.half_perimeter_um else 1.0
 
 
+@dataclass(frozen=True)
+class Routed:
+    """Placement and netlist are those given, but for the diodes that antennas needed."""
+
+    placement: Placement
+    netlist: Netlist
+    routes: Routes
+    report: RouteReport
+
+
 def route_design(placement: Placement, netlist: Netlist, cells: Cells, technology: Technology, where: str,
-                 effort: Effort = Effort(), tell: Callable[[Round], None] = lambda done: None
-                 ) -> tuple[Routes, RouteReport]:
+                 effort: Effort = Effort(), tell: Callable[[Round], None] = lambda done: None) -> Routed:
     """The metal of every net of two pins and more. The same input gives the same routes.
 
     where: names the design in messages. SpecError, with places, when nets are left in conflict or without a way, or
     when the check on shapes finds an open, a short or two shapes too near.
     """
-    problem = problem_of(placement, netlist, cells, technology)
-    negotiation = Negotiation(problem, make_guides(problem), effort)
-    negotiation.run(tell)
-    _refuse_leftovers(problem, negotiation, where)
-    routes, antennas = _repair_antennas(problem, negotiation, placement, netlist, cells, technology, where, tell)
+    for last in (*(False,) * DIODE_PASSES, True):
+        problem = problem_of(placement, netlist, cells, technology)
+        negotiation = Negotiation(problem, make_guides(problem), effort)
+        negotiation.run(tell)
+        _refuse_leftovers(problem, negotiation, where)
+        routes, antennas = _repair_antennas(problem, negotiation, placement, netlist, cells, technology, where, tell)
+        if last or not antennas:
+            break
+        placement, netlist = add_diodes(placement, netlist, cells, technology, antennas)
     faults = find_faults(placement, netlist, routes, cells, technology)
     if faults:
         kinds = sorted({fault.kind for fault in faults})
         counted = ", ".join(f"{sum(fault.kind == kind for fault in faults)} {kind}" for kind in kinds)
         raise SpecError(f"routing must leave no open, short or spacing conflict, and left {counted}: "
                         + "; ".join(str(fault) for fault in faults[:LISTED]) + f" ({where})")
-    return routes, _report(problem, negotiation, routes, antennas)
+    return Routed(placement, netlist, routes, _report(problem, negotiation, routes, netlist, antennas))
 
 
 def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation, placement: Placement, netlist: Netlist,
@@ -107,8 +126,9 @@ def _place(problem: RoutingProblem, negotiation: Negotiation, net: int) -> str:
     return f"{x / 1000:.2f}, {y / 1000:.2f}"
 
 
-def _report(problem: RoutingProblem, negotiation: Negotiation, routes: Routes,
+def _report(problem: RoutingProblem, negotiation: Negotiation, routes: Routes, netlist: Netlist,
             antennas: list[AntennaFault]) -> RouteReport:
     length = sum(abs(wire.x1 - wire.x0) + abs(wire.y1 - wire.y0) for route in routes.values() for wire in route.wires)
     return RouteReport(problem.n_nets, length / 1000, problem.half_perimeter_nm() / 1000,
-                       sum(len(route.vias) for route in routes.values()), len(negotiation.rounds), tuple(antennas))
+                       sum(len(route.vias) for route in routes.values()), len(negotiation.rounds),
+                       sum(name.startswith(PREFIX) for name in netlist.instances), tuple(antennas))
