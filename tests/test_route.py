@@ -257,7 +257,7 @@ def test_the_random_design_is_legal_and_the_same_every_time():
 
 
 def test_a_diode_goes_into_the_nearest_gap_and_lets_the_antenna_be():
-    placement, netlist, routes = long_wire("met1", 120_000)
+    placement, netlist, routes = long_wire("met1")
     cells = {**CELLS, **kit_cells("diode_2")}
     placement = replace(placement, rows=(Row(5440, 2300, 16100, "N"), Row(8160, 2300, 16100, "FS")))
     faults = find_antennas(placement, netlist, routes, cells, TECHNOLOGY)

@@ -127,17 +127,13 @@ def _conflicts(names: list[str], drawn: Mapping[str, list[Shape]], pins: Mapping
     near = _NetsNear(names, drawn, pins)
     for layer, rule in technology.layers.items():
         yield from _shorts(layer, kdb.Region(top.begin_shapes_rec(index[layer])), near)
-        yield from _close(layer, kdb.Region(top.begin_shapes_rec(index[layer])), rule.spacing, near)
-        routed = kdb.Region()
-        for shapes in drawn.values():
-            for shape in shapes:
-                if shape.layer == layer:
-                    routed.insert(kdb.Box(*shape[1:]))
         whole = kdb.Region(top.begin_shapes_rec(index[layer])).merged()
-        for polygon in whole.interacting(routed).with_area(0, rule.min_area, False).each():
-            yield _fault("area", layer, polygon.bbox(), near)
+        yield from _close(layer, whole, rule.spacing, near)
+        for polygon in whole.with_area(0, rule.min_area, False).each():
+            if near.drawn_at(layer, polygon.bbox()):
+                yield _fault("area", layer, polygon.bbox(), near)
     for cut, rule in technology.cuts.items():
-        yield from _close(cut, kdb.Region(top.begin_shapes_rec(index[cut])), rule.spacing, near)
+        yield from _close(cut, kdb.Region(top.begin_shapes_rec(index[cut])).merged(), rule.spacing, near)
 
 
 class _NetsNear:
@@ -147,10 +143,17 @@ class _NetsNear:
         self.names, self.drawn, self.pins = names, drawn, pins
 
     def __call__(self, layer: str, box: kdb.Box) -> tuple[str, ...]:
-        return tuple(net for net in self.names
-                     if any(shape.layer == layer and shape.x0 <= box.right and box.left <= shape.x1
-                            and shape.y0 <= box.top and box.bottom <= shape.y1
-                            for own in ([self.drawn[net]], self.pins[net]) for shapes in own for shape in shapes))
+        return tuple(net for net in self.names if self._touches(self.drawn[net], layer, box)
+                     or any(self._touches(shapes, layer, box) for shapes in self.pins[net]))
+
+    def drawn_at(self, layer: str, box: kdb.Box) -> bool:
+        """Whether a route, not only a pin, has metal at a place."""
+        return any(self._touches(shapes, layer, box) for shapes in self.drawn.values())
+
+    @staticmethod
+    def _touches(shapes: Iterable[Shape], layer: str, box: kdb.Box) -> bool:
+        return any(shape.layer == layer and shape.x0 <= box.right and box.left <= shape.x1
+                   and shape.y0 <= box.top and box.bottom <= shape.y1 for shape in shapes)
 
 
 def _fault(kind: str, layer: str, box: kdb.Box, near: _NetsNear) -> Fault:
@@ -163,6 +166,7 @@ def _shorts(layer: str, region: kdb.Region, near: _NetsNear) -> Iterator[Fault]:
         yield _fault("short", layer, polygon.bbox(), near)
 
 
-def _close(layer: str, region: kdb.Region, spacing: int, near: _NetsNear) -> Iterator[Fault]:
-    for pair in region.merged().space_check(spacing).each():
+def _close(layer: str, whole: kdb.Region, spacing: int, near: _NetsNear) -> Iterator[Fault]:
+    whole.merged_semantics = False                         # it is merged already
+    for pair in whole.space_check(spacing).each():
         yield _fault("spacing", layer, pair.bbox(), near)

@@ -35,7 +35,8 @@ def add_diodes(placement: Placement, netlist: Netlist, cells: Cells, technology:
             raise SpecError(f"a diode for net {fault.net} must have room in a row, and no gap of {width} nm is left; "
                             "lower the utilisation")
         x, y = pin_centre(placement, cells, *fault.gates[0])
-        best = min(range(len(gaps)), key=lambda index: (_way(gaps[index], width, x, y), index))
+        bottom = y - technology.row_height // 2
+        best = min(range(len(gaps)), key=lambda index: (_way(gaps[index], width, x, bottom), index))
         row, x0, x1 = gaps.pop(best)
         at = _nearest(x0, x1, width, x, technology.site_width)
         gaps += [(row, left, right) for left, right in ((x0, at), (at + width, x1)) if right - left >= width]
@@ -52,6 +53,6 @@ def _nearest(x0: int, x1: int, width: int, x: int, site: int) -> int:
 
 
 def _way(gap: tuple, width: int, x: int, y: int) -> int:
-    """How far a cell in a gap would be."""
+    """How far a cell in a gap would be from x; y is where the bottom of its row would best be."""
     row, x0, x1 = gap
     return abs(min(max(x, x0 + width // 2), x1 - width // 2) - x) + abs(row.y - y)

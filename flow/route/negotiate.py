@@ -17,6 +17,8 @@ from flow.route.guides import Guides
 from flow.route.problem import RoutingProblem
 from flow.route.search import (
     COUNT_POPS,
+    LEAST_X,
+    LEAST_Y,
     NONE,
     SCALE,
     Books,
@@ -37,13 +39,17 @@ ROUTED, ROOM, FAILED = range(3)
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to try. `first`, `growth`, `most`: pressure in the first round, factor a round, bound."""
+    """How hard to try. `first`, `growth`, `most`: pressure in the first round, factor a round, bound.
+
+    greed: part by which the search takes the rest of a way for longer than it is.
+    """
 
     rounds: int = 60
     first: float = 0.5
     growth: float = 1.35
     most: float = 40.0
     history: float = 0.35
+    greed: float = 1 / 16
 
 
 @dataclass(frozen=True)
@@ -57,11 +63,12 @@ class Round:
     pops: int
 
 
-def places_of(problem: RoutingProblem, guides: Guides) -> Places:
+def places_of(problem: RoutingProblem, guides: Guides, greed: float) -> Places:
     lattice = problem.lattice
     return Places(lattice.nx, lattice.ny, problem.wire, problem.via, problem.net_start, problem.pin_start,
                   problem.nodes, problem.contact, guides.region_of_column, guides.region_of_row,
-                  np.zeros(problem.n_nets, np.uint8))
+                  np.zeros(problem.n_nets, np.uint8), round(LEAST_X * SCALE * (1 + greed)),
+                  round(LEAST_Y * SCALE * (1 + greed)))
 
 
 class Negotiation:
@@ -70,7 +77,7 @@ class Negotiation:
     def __init__(self, problem: RoutingProblem, guides: Guides, effort: Effort = Effort()) -> None:
         lattice, n_nets = problem.lattice, problem.n_nets
         self.effort, self.guides = effort, guides
-        self.places = places_of(problem, guides)
+        self.places = places_of(problem, guides, effort.greed)
         self.books = Books(np.zeros(lattice.n_nodes, np.int16), np.zeros(lattice.plane, np.int16),
                            np.zeros(lattice.plane, np.int16), np.zeros(lattice.n_nodes, np.int32))
         self.scratch = new_scratch(lattice.n_nodes, int(np.diff(problem.net_start).max(initial=1)))

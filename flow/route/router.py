@@ -14,7 +14,7 @@ from flow.route.guides import make_guides
 from flow.route.negotiate import Effort, Negotiation, Round
 from flow.route.problem import RoutingProblem
 from flow.route.scene import problem_of
-from flow.route.search import NONE
+from flow.route.search import LOWER, NONE, UPPER
 from flow.route.shapes import routes_of
 from golden.spec import SpecError
 
@@ -86,9 +86,11 @@ def route_design(placement: Placement, netlist: Netlist, cells: Cells, technolog
 def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation, placement: Placement, netlist: Netlist,
                      cells: Cells, technology: Technology, where: str, tell: Callable[[Round], None]
                      ) -> tuple[Routes, list[AntennaFault]]:
-    """Leads nets with antennas over upper layers: the last layer made joins their gates to the driver."""
+    """Leads nets with antennas over other layers, so that the same layer joins their gates to the driver: those with
+    too much metal in the lower layers over the upper ones, the others over the lower ones; once each."""
     number = {name: net for net, name in enumerate(problem.names)}
-    tried: set[str] = set()
+    lower = {layer.name for layer in problem.stack.layers[:2]}
+    tried: set[tuple[str, int]] = set()
     while True:
         routes, stuck = routes_of(problem, negotiation.ways, technology)
         if stuck:
@@ -97,11 +99,12 @@ def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation, placemen
                             f"none, such as {problem.names[net]} in {problem.stack.layers[layer].name} at {box[0]}, "
                             f"{box[1]} nm ({where})")
         antennas = find_antennas(placement, netlist, routes, cells, technology)
-        fresh = sorted({fault.net for fault in antennas} - tried)
+        fresh = sorted({(fault.net, UPPER if fault.layer in lower else LOWER) for fault in antennas} - tried)
         if not fresh:
             return routes, antennas
         tried |= set(fresh)
-        negotiation.search_again([number[net] for net in fresh], kind=1)
+        for net, kind in fresh:
+            negotiation.search_again([number[net]], kind)
         negotiation.run(tell)
         _refuse_leftovers(problem, negotiation, where)
 

@@ -26,14 +26,19 @@ VIA_COST = 70 * SCALE
 
 CONTACT_COST = 20 * SCALE
 
-HORIZONTAL_COST = np.array([[46, 115, 46, 0], [138, 230, 46, 0]], np.int32) * SCALE
-VERTICAL_COST = np.array([[85, 34, 0, 34], [170, 102, 0, 34]], np.int32) * SCALE
+HORIZONTAL_COST = np.array([[46, 115, 46, 0], [138, 230, 46, 0], [46, 115, 138, 0]], np.int32) * SCALE
+VERTICAL_COST = np.array([[85, 34, 0, 34], [170, 102, 0, 34], [85, 34, 0, 102]], np.int32) * SCALE
 """A step to the next column, or row, by kind of net and layer; 0 where the layer has none. Against a layer's direction
-it costs more: it takes room from wires that go along it. Kind 1 keeps to the upper layers (antennas)."""
+it costs more: it takes room from wires that go along it. Kind UPPER keeps to the upper two layers, LOWER to the lower
+two (antennas)."""
 
-STEP_X, STEP_Y = 46 * (SCALE + 1), 34 * (SCALE + 1)
-"""What the estimate of the rest of the way takes for a step: 1/16 more than it costs, so that of equal ways the one
-nearer to its end goes on first. A way can be longer by that sixteenth at most."""
+PLAIN, UPPER, LOWER = range(3)
+
+LEAST_X, LEAST_Y = 46, 34
+"""The least that a step to the next column, or row, costs on any layer, in 1/SCALE."""
+
+TURN_COST = 51 * SCALE
+"""The least that a step to the next row costs more on the lowest layer than LEAST_Y."""
 
 WEST, EAST, SOUTH, NORTH, DOWN, UP, SOURCE, TREE = range(8)
 """How a node was entered; SOURCE: from a pin, TREE: it is the net's already."""
@@ -42,7 +47,11 @@ NONE = -1
 
 
 class Places(NamedTuple):
-    """What does not change: see RoutingProblem; `region_of_*`: see Guides; kind: of each net, for its costs."""
+    """What does not change: see RoutingProblem; `region_of_*`: see Guides; kind: of each net, for its costs.
+
+    step_x, step_y: what the estimate of the rest of a way takes for a step. A little more than it costs: of ways that
+    are as good, the one nearer to its end goes on first, and the way found is longer by that little at most.
+    """
 
     nx: int
     ny: int
@@ -55,6 +64,8 @@ class Places(NamedTuple):
     region_of_column: np.ndarray
     region_of_row: np.ndarray
     kind: np.ndarray
+    step_x: int
+    step_y: int
 
 
 class Books(NamedTuple):
@@ -277,11 +288,15 @@ def _back(node, how, nx, plane):
 
 
 @njit(cache=True)
-def _estimate(column, row, layer, box, lowest):
-    """At least what is left to the pin's box, but for the sixteenth of STEP_X and STEP_Y."""
+def _estimate(column, row, layer, box, lowest, places):
+    """About what is left to the pin's box: the steps, vias to its layer, and on the lowest layer, which goes across,
+    vias up and down again for the way to its row (or steps against the layer's direction)."""
     dx = max(box[0] - column, column - box[1], 0)
     dy = max(box[2] - row, row - box[3], 0)
-    return dx * STEP_X + dy * STEP_Y + (layer - lowest) * VIA_COST if layer > lowest else dx * STEP_X + dy * STEP_Y
+    rest = dx * places.step_x + dy * places.step_y + abs(layer - lowest) * VIA_COST
+    if layer == 0 and lowest == 0 and dy > 0:
+        rest += min(2 * VIA_COST, dy * TURN_COST)
+    return rest
 
 
 @njit(cache=True)
@@ -300,7 +315,8 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
             place = node - layer * plane
             row = place // nx
             cost[node], stamp[node], entered[node] = 0, run, TREE
-            size = push(heap, size, (np.int64(_estimate(place - row * nx, row, layer, box, lowest)) << 32) | node)
+            ahead = _estimate(place - row * nx, row, layer, box, lowest, places)
+            size = push(heap, size, (np.int64(ahead) << 32) | node)
     else:
         for index in range(places.pin_start[start], places.pin_start[start + 1]):
             node = places.nodes[index]
@@ -312,7 +328,7 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
                 price += CONTACT_COST + pressure * books.crowd1[place]
             cost[node], stamp[node], entered[node] = price, run, SOURCE
             size = push(heap, size,
-                         (np.int64(price + _estimate(place - row * nx, row, layer, box, lowest)) << 32) | node)
+                         (np.int64(price + _estimate(place - row * nx, row, layer, box, lowest, places)) << 32) | node)
     result, pops, limit = NONE, 0, heap.size - 8
     best = np.int64(1) << 60
     while size > 0:
@@ -326,7 +342,7 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
         row = place // nx
         column = place - row * nx
         here = cost[node]
-        if (key >> 32) > here + _estimate(column, row, layer, box, lowest):
+        if (key >> 32) > here + _estimate(column, row, layer, box, lowest, places):
             continue
         pops += 1
         if goal[node] == run or goal[node] == -run:
@@ -394,4 +410,4 @@ def _enter(node, price, column, row, layer, how, run, box, lowest, guide, mine, 
     scratch.stamp[node] = run
     scratch.cost[node] = price
     scratch.entered[node] = how
-    return push(scratch.heap, size, (np.int64(price + _estimate(column, row, layer, box, lowest)) << 32) | node)
+    return push(scratch.heap, size, (np.int64(price + _estimate(column, row, layer, box, lowest, places)) << 32) | node)

@@ -96,8 +96,7 @@ def metal_of(problem: RoutingProblem, runs: Runs) -> Metal:
     parts.append(pads(runs.contacts[:, 0], np.zeros(len(runs.contacts), np.int64), runs.contacts[:, 1],
                       [stack.vias[0].upper]))
     parts.append(np.array([(net, layer, *rect) for net, layer, rect in problem.fixed], np.int64).reshape(-1, 6))
-    rects = np.concatenate(parts).astype(np.int64)
-    return Metal(rects[np.lexsort((rects[:, 3], rects[:, 2], rects[:, 1], rects[:, 0]))])
+    return with_more(Metal(np.zeros((0, 6), np.int64)), np.concatenate(parts).astype(np.int64))
 
 
 @njit(cache=True)
@@ -141,7 +140,23 @@ def _inside(rects, first, last, x0, y0, x1, y1):
 
 
 def gap_fills(problem: RoutingProblem, metal: Metal) -> np.ndarray:
-    """Rectangles that close the gaps between shapes of one net: net, layer, x0, y0, x1, y1."""
+    """Rectangles that close the gaps between shapes of one net: net, layer, x0, y0, x1, y1.
+
+    A fill may stand too near to a third shape of its net, so what is filled is looked at again until nothing is left.
+    """
+    fills = np.zeros((0, 6), np.int64)
+    while len(found := _fills_once(problem, with_more(metal, fills))):
+        fills = np.concatenate((fills, found))
+    return fills
+
+
+def with_more(metal: Metal, more: np.ndarray) -> Metal:
+    """Metal and more rectangles, in order."""
+    rects = np.concatenate((metal.rects, more))
+    return Metal(rects[np.lexsort((rects[:, 3], rects[:, 2], rects[:, 1], rects[:, 0]))])
+
+
+def _fills_once(problem: RoutingProblem, metal: Metal) -> np.ndarray:
     spacing = np.array([layer.spacing for layer in problem.stack.layers], np.int64)
     room = 1024
     while True:
@@ -240,9 +255,7 @@ def routes_of(problem: RoutingProblem, ways: Ways,
     runs = runs_of(problem, ways)
     metal = metal_of(problem, runs)
     fills = gap_fills(problem, metal)
-    together = np.concatenate((metal.rects, fills))
-    whole = Metal(together[np.lexsort((together[:, 3], together[:, 2], together[:, 1], together[:, 0]))])
-    patches, stuck = area_patches(problem, whole)
+    patches, stuck = area_patches(problem, with_more(metal, fills))
     return _as_routes(problem, runs, np.concatenate((fills, patches)), technology), stuck
 
 
