@@ -8,6 +8,7 @@ only upper layers join it to the driver.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -36,6 +37,8 @@ class AntennaFault:
 
 def allowed_ratio(layer: RoutingLayer, diffusion_um2: float) -> float:
     """The largest ratio of side area to gate area, with so much diffusion."""
+    if not layer.antenna_ratio:
+        return inf
     areas, ratios = zip(*layer.antenna_ratio, strict=True)
     return float(np.interp(diffusion_um2, areas, ratios))
 
@@ -55,21 +58,21 @@ def _of_net(net: str, pins: Sequence[Pin], route: NetRoute, placement: Placement
             abstract = cells[netlist.instances[instance]].pins[pin]
             gates[instance, pin] = abstract.gate_area_um2
             diffusion[instance, pin] = abstract.diffusion_area_um2
-    smallest = min((area for area in gates.values() if area > 0), default=0.0)
-    if not smallest or not _could_fail(route, smallest, technology):
+    if not any(gates.values()):
+        return
+    suspects = _suspects(route, list(gates.values()), sum(diffusion.values()), technology)
+    if not suspects:
         return
     shapes = list(route.shapes(technology))
     reached = [(pin, shape) for pin in gates for shape in pin_shapes(placement, cells, *pin)]
-    names = [*technology.layers, *technology.cuts]
     below: set[str] = set()
     for index, (name, layer) in enumerate(technology.layers.items()):
         below.add(name)
         if index:
             below.add(technology.cut_between[list(technology.layers)[index - 1], name])
-        if not layer.antenna_ratio or not any(shape.layer == name for shape in shapes):
+        if name not in suspects:
             continue
-        there = [shape for shape in shapes if shape.layer in below and shape.layer in names]
-        for piece, on in _pieces(there, reached, technology):
+        for piece, on in _pieces([shape for shape in shapes if shape.layer in below], reached, technology):
             area = sum(gates[pin] for pin in on)
             side = side_area_um2([shape for shape in piece if shape.layer == name], layer.thickness)
             allowed = allowed_ratio(layer, sum(diffusion[pin] for pin in on))
@@ -77,17 +80,30 @@ def _of_net(net: str, pins: Sequence[Pin], route: NetRoute, placement: Placement
                 yield AntennaFault(net, name, side / area, allowed, tuple(sorted(pin for pin in on if gates[pin])))
 
 
-def _could_fail(route: NetRoute, gate_um2: float, technology: Technology) -> bool:
-    """A bound that is quick to find: all walls of a layer on the smallest gate, without diffusion."""
-    edges: dict[str, int] = {}
+def _suspects(route: NetRoute, gates_um2: Sequence[float], diffusion_um2: float, technology: Technology) -> set[str]:
+    """Layers that could fail, by bounds that are quick to find.
+
+    Of the net's highest layer all walls are on all its gates and all its diffusion; of a layer below it, they are all
+    on its smallest gate at worst.
+    """
+    walls: dict[str, int] = {}
     for wire in route.wires:
         length = abs(wire.x1 - wire.x0) + abs(wire.y1 - wire.y0) + 2 * technology.layers[wire.layer].width
-        edges[wire.layer] = edges.get(wire.layer, 0) + 2 * length
+        walls[wire.layer] = walls.get(wire.layer, 0) + 2 * length
     pads = [shape for use in route.vias for shape in technology.vias[use.via].shapes]
     for shape in (*pads, *route.patches):
-        edges[shape.layer] = edges.get(shape.layer, 0) + 2 * (shape.x1 - shape.x0 + shape.y1 - shape.y0)
-    return any(length * technology.layers[name].thickness / 1e6 > allowed_ratio(technology.layers[name], 0.0) * gate_um2
-               for name, length in edges.items() if name in technology.layers and technology.layers[name].antenna_ratio)
+        walls[shape.layer] = walls.get(shape.layer, 0) + 2 * (shape.x1 - shape.x0 + shape.y1 - shape.y0)
+    used = [(name, layer) for name, layer in technology.layers.items() if name in walls]
+    found = set()
+    for name, layer in used:
+        side = walls[name] * layer.thickness / 1e6
+        if name == used[-1][0]:
+            limit = allowed_ratio(layer, diffusion_um2) * sum(gates_um2)
+        else:
+            limit = allowed_ratio(layer, 0.0) * min(area for area in gates_um2 if area)
+        if side > limit:
+            found.add(name)
+    return found
 
 
 def _pieces(shapes: Sequence[Shape], reached: Sequence[tuple[Pin, Shape]],
