@@ -6,8 +6,10 @@ import pytest
 from physical_kit import kit_cells, kit_technology
 from route_designs import KINDS, random_design
 
-from flow.physical.design import NetRoute, ViaUse, Wire
-from flow.physical.geometry import Shape
+from flow.physical.abstract import parse_abstracts
+from flow.physical.design import NetRoute, Placed, Placement, ViaUse, Wire
+from flow.physical.geometry import Rect, Shape
+from flow.physical.netlist import Netlist
 from flow.route.check import find_faults
 from flow.route.guides import make_guides
 from flow.route.negotiate import Effort
@@ -104,6 +106,35 @@ def test_a_net_that_is_walled_in_is_named(routed):
                   for layer in ("met1", "met2", "met3", "met4"))
     with pytest.raises(SpecError, match="have no way|has none of"):
         route_design(replace(placement, blockages=walls), netlist, CELLS, TECHNOLOGY, "random")
+
+
+MEMORY = """
+MACRO memory CLASS BLOCK ; SIZE 20 BY 25 ;
+  PIN a DIRECTION INPUT ; ANTENNAGATEAREA 0.5 ; PORT LAYER met1 ; RECT 0 12 1.57 12.29 ; END END a
+  PIN d DIRECTION INPUT ; ANTENNAGATEAREA 0.5 ; PORT LAYER met2 ; RECT 5.83 0 6.09 12 ; END END d
+  PIN q DIRECTION OUTPUT ; ANTENNADIFFAREA 0.5 ; PORT LAYER met2 ; RECT 8.83 0 9.09 20 ; END END q
+  PIN vdd DIRECTION INOUT ; USE POWER ; PORT LAYER met4 ; RECT 4 2 5.2 23 ; END END vdd
+  OBS
+    LAYER met1 ; RECT 0 0 20 11.8 ; RECT 1.77 11.8 20 12.49 ; RECT 0 12.49 20 25 ;
+    LAYER met2 ; RECT 0 0 5.63 25 ; RECT 6.29 0 8.63 25 ; RECT 9.29 0 20 25 ;
+    LAYER met3 ; RECT 0 10 20 12 ;
+  END
+END memory
+"""
+
+
+@pytest.mark.parametrize("orientation", ["N", "S", "FN", "FS"])
+def test_pins_of_a_macro_are_reached_and_its_metal_is_not_touched(orientation):
+    cells = {**CELLS, **parse_abstracts(MEMORY, "memory.lef")}
+    inverter = "sky130_fd_sc_hd__inv_1"
+    instances = {"m": Placed("memory", 20_010, 20_005, orientation, fixed=True)}
+    instances |= {f"u{index}": Placed(inverter, 4600 + 13_800 * index, row * 2720, "N")
+                  for index, row in enumerate((2, 3, 2, 19))}
+    nets = {"a": (("u0", "Y"), ("m", "a")), "d": (("u1", "Y"), ("m", "d")), "q": (("m", "q"), ("u2", "A"), ("u3", "A"))}
+    placement = Placement("macro", Rect(0, 0, 59_800, 65_280), Rect(4600, 5440, 55_200, 59_840), (), instances)
+    netlist = Netlist("macro", {}, {name: placed.cell for name, placed in instances.items()}, nets)
+    done = route_design(placement, netlist, cells, TECHNOLOGY, "macro")          # raises on any open, short, spacing
+    assert set(done.routes) == {"a", "d", "q"}
 
 
 def test_guides_lead_around_what_is_full(routed):

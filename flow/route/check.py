@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import klayout.db as kdb
 import numpy as np
-from numba import njit
 
 from flow.physical.abstract import Cells
 from flow.physical.design import Placement, Routes, pin_shapes, to_die
 from flow.physical.geometry import Shape
 from flow.physical.netlist import Netlist
 from flow.physical.technology import Technology
+from flow.route.jit import jit
 
 NOBODY = 0
 """The mark of metal that belongs to no routed net: supplies, obstructions, pins that are not connected."""
@@ -58,7 +58,7 @@ def _others(placement: Placement, netlist: Netlist, cells: Cells, names: set[str
             yield shape
 
 
-@njit(cache=True)
+@jit
 def _join(layers, rects, label, joins):
     """Gives shapes that touch, in one layer or in two that `joins` names, the same label (the least)."""
     changed = True

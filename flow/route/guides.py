@@ -9,9 +9,9 @@ passes; the search may use those and their neighbours, and more around them whil
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from flow.route.heap import pop, push
+from flow.route.jit import jit
 from flow.route.problem import RoutingProblem
 
 REGION_COLUMNS, REGION_ROWS = 16, 20
@@ -92,7 +92,7 @@ def _pin_regions(problem: RoutingProblem, region_of_column: np.ndarray, region_o
     return (region_of_row[place // problem.lattice.nx] + region_of_column[place % problem.lattice.nx]).astype(np.int32)
 
 
-@njit(cache=True)
+@jit
 def _lead(pin_region, net_start, columns, rows, east, north, start, region, width, height, passes):
     """Fills start and region; returns the overflow that is left, or -1 when `region` is too short."""
     n_regions, n_nets = columns * rows, net_start.size - 1
@@ -148,7 +148,7 @@ def _lead(pin_region, net_start, columns, rows, east, north, start, region, widt
     return overflow
 
 
-@njit(cache=True)
+@jit
 def _too_full(here, there, east, north, use_east, use_north):
     low = min(here, there)
     if abs(here - there) == 1:
@@ -156,7 +156,7 @@ def _too_full(here, there, east, north, use_east, use_north):
     return use_north[low] > north[low]
 
 
-@njit(cache=True)
+@jit
 def _use(here, there, use_east, use_north, sign):
     if there < 0:
         return
@@ -166,7 +166,7 @@ def _use(here, there, use_east, use_north, sign):
         use_north[min(here, there)] += sign
 
 
-@njit(cache=True)
+@jit
 def _price(length, use, most, risen):
     """What crossing a border costs: its length, more from three quarters full on, much more beyond full."""
     price = length * (1 + risen)
@@ -177,7 +177,7 @@ def _price(length, use, most, risen):
     return price
 
 
-@njit(cache=True)
+@jit
 def _lead_net(net, pin_region, net_start, columns, rows, east, north, use_east, use_north, risen_east, risen_north,
               width, height, cost, stamp, entered, in_tree, heap, tree, before, away, run):
     """Joins the regions of a net's pins, each by the cheapest way from what is joined; returns the tree's size."""
@@ -217,7 +217,7 @@ def _lead_net(net, pin_region, net_start, columns, rows, east, north, use_east, 
     return size, run
 
 
-@njit(cache=True)
+@jit
 def _way(target, run, size, columns, rows, east, north, use_east, use_north, risen_east, risen_north, width, height,
          cost, stamp, entered, heap, tree):
     """The cheapest way from the tree to a region; `entered` tells the step by which each region was reached."""

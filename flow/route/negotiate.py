@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from flow.route.guides import Guides
+from flow.route.jit import jit
 from flow.route.problem import RoutingProblem
 from flow.route.search import (
     COUNT_POPS,
@@ -172,7 +172,7 @@ def _compact(ways: Ways, used: np.ndarray) -> Ways:
     return fresh
 
 
-@njit(cache=True)
+@jit
 def _round(order, first, times, places, guide_start, guide_region, guide_columns, guide, slack, books,
            scratch, ways, used, state, pressure):
     """Searches the nets `order[first:]`; returns how far it came and how many of them it searched."""
@@ -206,14 +206,14 @@ def _round(order, first, times, places, guide_start, guide_region, guide_columns
     return order.size, searched
 
 
-@njit(cache=True)
+@jit
 def _forget(net, places, ways):
     ways.size[net] = 0
     for pin in range(places.net_start[net], places.net_start[net + 1]):
         ways.pin_node[pin] = NONE
 
 
-@njit(cache=True)
+@jit
 def _try_net(net, places, guide_start, guide_region, guide_columns, guide, slack, books, scratch, pressure,
              pin_node):
     """Searches within the guide, and within ever more around it while there is no way."""
@@ -227,7 +227,7 @@ def _try_net(net, places, guide_start, guide_region, guide_columns, guide, slack
         slack[net] = 2 * slack[net] + 1
 
 
-@njit(cache=True)
+@jit
 def _open_guide(net, guide_start, guide_region, columns, rows, guide, slack, places):
     """Marks a net's regions and those around them; returns the window that holds them."""
     x0, x1, y0, y1 = columns, 0, rows, 0
@@ -244,17 +244,17 @@ def _open_guide(net, guide_start, guide_region, columns, rows, guide, slack, pla
             _first(places.region_of_row, y0 * columns), _last(places.region_of_row, y1 * columns))
 
 
-@njit(cache=True)
+@jit
 def _first(regions, region):
     return np.searchsorted(regions, region)
 
 
-@njit(cache=True)
+@jit
 def _last(regions, region):
     return np.searchsorted(regions, region + 1) - 1
 
 
-@njit(cache=True)
+@jit
 def _find_conflicts(dirty, slack, places, books, ways, charge, wider):
     """Which nets are in conflict (not those without a way: they met what never moves); with `wider`, those that stay in
     conflict get more room."""

@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 
 from flow.route.heap import pop, push
+from flow.route.jit import jit
 
 SCALE = 16
 VIA_COST = 70 * SCALE
@@ -116,7 +117,7 @@ def new_scratch(n_nodes: int, most_pins: int) -> Scratch:
                    np.zeros(most_pins, np.int32), np.zeros(most_pins, np.int32), np.zeros(4, np.int64))
 
 
-@njit(cache=True)
+@jit
 def mark(net, sign, places, books, ways):
     """Books a net's routes (sign 1) or takes them out of the books (sign -1)."""
     nx, plane = places.nx, places.nx * places.ny
@@ -154,7 +155,7 @@ def mark(net, sign, places, books, ways):
             _neighbours(crowd1, -2 - node, nx, plane, sign)
 
 
-@njit(cache=True)
+@jit
 def _neighbours(values, place, nx, plane, sign):
     if place >= nx:
         values[place - nx] += sign
@@ -162,7 +163,7 @@ def _neighbours(values, place, nx, plane, sign):
         values[place + nx] += sign
 
 
-@njit(cache=True)
+@jit
 def conflicts_of(net, places, books, ways, charge):
     """Nets in whose way a net is (its own bookings are out), and, with `charge`, the history of those places grows."""
     plane = places.nx * places.ny
@@ -189,7 +190,7 @@ def conflicts_of(net, places, books, ways, charge):
     return found
 
 
-@njit(cache=True)
+@jit
 def order_of_pins(net, places, order, distance):
     """The order in which a net's pins are joined: each the nearest to those before it; begins at its first pin."""
     first, last = places.net_start[net], places.net_start[net + 1]
@@ -211,7 +212,7 @@ def order_of_pins(net, places, order, distance):
         distance[done], distance[best] = distance[best], distance[done]
 
 
-@njit(cache=True)
+@jit
 def route_net(net, window, guide, number, places, books, scratch, pressure, pin_node):
     """Joins a net's pins: the tree is in scratch.tree and scratch.before, its size is returned; 0 when a pin cannot
     be reached. window: first and last column and row; guide: int32 (regions,), those equal to `number` are allowed.
@@ -250,7 +251,7 @@ def route_net(net, window, guide, number, places, books, scratch, pressure, pin_
     return size
 
 
-@njit(cache=True)
+@jit
 def _trace(hit, size, nx, plane, scratch):
     """Adds the way that ended at `hit` to the tree, from its root on; returns the tree's new size."""
     length, node = 0, hit
@@ -271,7 +272,7 @@ def _trace(hit, size, nx, plane, scratch):
     return size
 
 
-@njit(cache=True)
+@jit
 def _back(node, how, nx, plane):
     """Where a node was entered from."""
     if how == WEST:
@@ -287,48 +288,88 @@ def _back(node, how, nx, plane):
     return node - plane
 
 
-@njit(cache=True)
-def _estimate(column, row, layer, box, lowest, places):
+@njit(inline="always")
+def _estimate(column, row, layer, box, lowest, step_x, step_y):
     """About what is left to the pin's box: the steps, vias to its layer, and on the lowest layer, which goes across,
     vias up and down again for the way to its row (or steps against the layer's direction)."""
     dx = max(box[0] - column, column - box[1], 0)
     dy = max(box[2] - row, row - box[3], 0)
-    rest = dx * places.step_x + dy * places.step_y + abs(layer - lowest) * VIA_COST
+    rest = dx * step_x + dy * step_y + abs(layer - lowest) * VIA_COST
     if layer == 0 and lowest == 0 and dy > 0:
         rest += min(2 * VIA_COST, dy * TURN_COST)
     return rest
 
 
-@njit(cache=True)
+@njit(inline="always")
+def _step(how, came, node, place, layer, column, row, window, across, along, nx, plane, n_layers, mine, via, crowd1,
+          crowd2, pressure):
+    """The node one step on and what the step costs without the node itself; -1 where there is none.
+
+    A way does not turn back, and not from one via straight into another over met3: too small an area would be left.
+    """
+    there, price = NONE, 0
+    if how <= EAST:
+        if across[layer] > 0:
+            price = across[layer]
+            if how == WEST and column > window[0] and came != EAST:
+                there = node - 1
+            elif how == EAST and column < window[1] and came != WEST:
+                there = node + 1
+    elif how <= NORTH:
+        if along[layer] > 0:
+            price = along[layer]
+            if how == SOUTH and row > window[2] and came != NORTH:
+                there = node - nx
+            elif how == NORTH and row < window[3] and came != SOUTH:
+                there = node + nx
+    elif not (layer == 2 and came == how) and ((how == UP and layer < n_layers - 1 and came != DOWN)
+                                               or (how == DOWN and layer > 0 and came != UP)):
+        low = layer if how == UP else layer - 1
+        owner = via[low, place]
+        if owner == 0 or owner == mine:
+            there, price = node + plane if how == UP else node - plane, VIA_COST
+            if low == 0:
+                price += pressure * crowd1[place]
+            elif low == 1:
+                price += pressure * crowd2[place]
+    return there, price
+
+
+@jit
+def _seed(run, start, n_tree, box, lowest, places, books, scratch, pressure):
+    """Puts the nodes of pin `start` (or, if NONE, of the tree) into the heap; returns its size."""
+    nx, plane = places.nx, places.nx * places.ny
+    cost, stamp, entered, heap = scratch.cost, scratch.stamp, scratch.entered, scratch.heap
+    first = places.pin_start[start] if start != NONE else 0
+    last = places.pin_start[start + 1] if start != NONE else n_tree
+    size = 0
+    for index in range(first, last):
+        node = places.nodes[index] if start != NONE else scratch.tree[index]
+        layer = node // plane
+        place = node - layer * plane
+        row = place // nx
+        price = 0
+        if start != NONE:
+            price = books.history[node] + pressure * books.crowd[node]
+            if places.contact[index]:
+                price += CONTACT_COST + pressure * books.crowd1[place]
+        cost[node], stamp[node], entered[node] = price, run, TREE if start == NONE else SOURCE
+        ahead = _estimate(place - row * nx, row, layer, box, lowest, places.step_x, places.step_y)
+        size = push(heap, size, (np.int64(price + ahead) << 32) | node)
+    return size
+
+
+@jit
 def _search(run, start, n_tree, box, lowest, window, guide, number, places, books, scratch, pressure):
     """The cheapest way from pin `start` (or, if NONE, from the tree) to a node with goal `run`; that node, or NONE."""
     nx, plane = places.nx, places.nx * places.ny
     n_layers = places.wire.size // plane
     cost, stamp, entered, goal, heap = scratch.cost, scratch.stamp, scratch.entered, scratch.goal, scratch.heap
-    via, crowd, history, mine = places.via, books.crowd, books.history, number
+    wire, via, history, mine = places.wire, places.via, books.history, number
+    crowd, crowd1, crowd2 = books.crowd, books.crowd1, books.crowd2
+    step_x, step_y = places.step_x, places.step_y
     across, along = HORIZONTAL_COST[places.kind[number - 1]], VERTICAL_COST[places.kind[number - 1]]
-    size = 0
-    if start == NONE:
-        for index in range(n_tree):
-            node = scratch.tree[index]
-            layer = node // plane
-            place = node - layer * plane
-            row = place // nx
-            cost[node], stamp[node], entered[node] = 0, run, TREE
-            ahead = _estimate(place - row * nx, row, layer, box, lowest, places)
-            size = push(heap, size, (np.int64(ahead) << 32) | node)
-    else:
-        for index in range(places.pin_start[start], places.pin_start[start + 1]):
-            node = places.nodes[index]
-            layer = node // plane
-            place = node - layer * plane
-            row = place // nx
-            price = history[node] + pressure * crowd[node]
-            if places.contact[index]:
-                price += CONTACT_COST + pressure * books.crowd1[place]
-            cost[node], stamp[node], entered[node] = price, run, SOURCE
-            size = push(heap, size,
-                         (np.int64(price + _estimate(place - row * nx, row, layer, box, lowest, places)) << 32) | node)
+    size = _seed(run, start, n_tree, box, lowest, places, books, scratch, pressure)
     result, pops, limit = NONE, 0, heap.size - 8
     best = np.int64(1) << 60
     while size > 0:
@@ -342,72 +383,33 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
         row = place // nx
         column = place - row * nx
         here = cost[node]
-        if (key >> 32) > here + _estimate(column, row, layer, box, lowest, places):
+        if (key >> 32) > here + _estimate(column, row, layer, box, lowest, step_x, step_y):
             continue
         pops += 1
         if goal[node] == run or goal[node] == -run:
             total = np.int64(here)
             if goal[node] == -run:
-                total += CONTACT_COST + pressure * books.crowd1[place]
+                total += CONTACT_COST + pressure * crowd1[place]
             if total < best:
                 best, result = total, node
             continue
         if size > limit:
             break
-        how = entered[node]
-        step = across[layer]
-        if step > 0:
-            if column > window[0] and how != EAST:
-                size = _enter(node - 1, here + step, column - 1, row, layer, WEST, run, box, lowest, guide, mine,
-                              places, books, scratch, pressure, size)
-            if column < window[1] and how != WEST:
-                size = _enter(node + 1, here + step, column + 1, row, layer, EAST, run, box, lowest, guide, mine,
-                              places, books, scratch, pressure, size)
-        step = along[layer]
-        if step > 0:
-            if row > window[2] and how != NORTH:
-                size = _enter(node - nx, here + step, column, row - 1, layer, SOUTH, run, box, lowest, guide, mine,
-                              places, books, scratch, pressure, size)
-            if row < window[3] and how != SOUTH:
-                size = _enter(node + nx, here + step, column, row + 1, layer, NORTH, run, box, lowest, guide, mine,
-                              places, books, scratch, pressure, size)
-        # A via to met4 straight from one to met3 would leave met3 too small an area.
-        if layer < n_layers - 1 and how != DOWN and not (layer == 2 and how == UP):
-            owner = via[layer, place]
-            if owner == 0 or owner == mine:
-                price = here + VIA_COST
-                if layer == 0:
-                    price += pressure * books.crowd1[place]
-                elif layer == 1:
-                    price += pressure * books.crowd2[place]
-                size = _enter(node + plane, price, column, row, layer + 1, UP, run, box, lowest, guide, mine, places,
-                              books, scratch, pressure, size)
-        if layer > 0 and how != UP and not (layer == 2 and how == DOWN):
-            owner = via[layer - 1, place]
-            if owner == 0 or owner == mine:
-                price = here + VIA_COST
-                if layer == 1:
-                    price += pressure * books.crowd1[place]
-                elif layer == 2:
-                    price += pressure * books.crowd2[place]
-                size = _enter(node - plane, price, column, row, layer - 1, DOWN, run, box, lowest, guide, mine, places,
-                              books, scratch, pressure, size)
+        came = entered[node]
+        for how in range(WEST, UP + 1):
+            there, price = _step(how, came, node, place, layer, column, row, window, across, along, nx, plane, n_layers,
+                                 mine, via, crowd1, crowd2, pressure)
+            if there < 0 or (wire[there] != 0 and wire[there] != mine):
+                continue
+            to_column = column + (how == EAST) - (how == WEST)
+            to_row = row + (how == NORTH) - (how == SOUTH)
+            if guide[places.region_of_row[to_row] + places.region_of_column[to_column]] != mine:
+                continue
+            price += here + history[there] + pressure * crowd[there]
+            if stamp[there] == run and cost[there] <= price:
+                continue
+            stamp[there], cost[there], entered[there] = run, price, how
+            ahead = _estimate(to_column, to_row, layer + (how == UP) - (how == DOWN), box, lowest, step_x, step_y)
+            size = push(heap, size, (np.int64(price + ahead) << 32) | there)
     scratch.counters[COUNT_POPS] += pops
     return result
-
-
-@njit(cache=True)
-def _enter(node, price, column, row, layer, how, run, box, lowest, guide, mine, places, books, scratch, pressure, size):
-    """Offers a node at a price (without what the node itself costs); returns the heap's size."""
-    owner = places.wire[node]
-    if owner != 0 and owner != mine:
-        return size
-    if guide[places.region_of_row[row] + places.region_of_column[column]] != mine:
-        return size
-    price += books.history[node] + pressure * books.crowd[node]
-    if scratch.stamp[node] == run and scratch.cost[node] <= price:
-        return size
-    scratch.stamp[node] = run
-    scratch.cost[node] = price
-    scratch.entered[node] = how
-    return push(scratch.heap, size, (np.int64(price + _estimate(column, row, layer, box, lowest, places)) << 32) | node)

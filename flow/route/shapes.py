@@ -7,11 +7,11 @@ so the gap between them is filled; and what is left of a layer may be smaller th
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from flow.physical.design import NetRoute, Routes, ViaUse, Wire
 from flow.physical.geometry import Shape
 from flow.physical.technology import Technology
+from flow.route.jit import jit
 from flow.route.lattice import Rect
 from flow.route.problem import RoutingProblem
 from flow.route.search import NONE, Ways
@@ -99,7 +99,7 @@ def metal_of(problem: RoutingProblem, runs: Runs) -> Metal:
     return with_more(Metal(np.zeros((0, 6), np.int64)), np.concatenate(parts).astype(np.int64))
 
 
-@njit(cache=True)
+@jit
 def _gaps(rects, groups, spacing, reach, found):
     """Fills between rectangles of a group (a net's metal on a layer) that are nearer than `spacing[layer]`, apart.
 
@@ -131,7 +131,7 @@ def _gaps(rects, groups, spacing, reach, found):
     return count
 
 
-@njit(cache=True)
+@jit
 def _inside(rects, first, last, x0, y0, x1, y1):
     for k in range(first, last):
         if rects[k, 2] <= x0 and rects[k, 3] <= y0 and rects[k, 4] >= x1 and rects[k, 5] >= y1:
