@@ -15,6 +15,7 @@ from flow.physical.netlist import Netlist
 from flow.route.access import all_reachable, cell_access, mirrored
 from flow.route.antenna import allowed_ratio, find_antennas
 from flow.route.diodes import add_diodes
+from flow.route.jit import CACHE, sources_digest
 from flow.route.lattice import Lattice, check_model, lattice_of
 from flow.route.macro import extend
 from flow.route.problem import BLOCKED
@@ -271,3 +272,14 @@ def test_a_diode_goes_into_the_nearest_gap_and_lets_the_antenna_be():
     assert not find_antennas(more, wired, {"n": joined}, cells, TECHNOLOGY)
     with pytest.raises(SpecError, match="a diode for net n must have room in a row, and no gap of 920 nm is left"):
         add_diodes(replace(placement, rows=()), netlist, cells, TECHNOLOGY, faults)
+
+
+def test_compiled_code_is_kept_by_the_text_of_all_compiled_files(tmp_path):
+    (tmp_path / "a.py").write_text("@jit\ndef f(): pass\n")
+    (tmp_path / "b.py").write_text("x = 1\n")
+    before = sources_digest(tmp_path)
+    (tmp_path / "b.py").write_text("x = 2\n")
+    assert sources_digest(tmp_path) == before
+    (tmp_path / "a.py").write_text("@jit\ndef f(): return 1\n")
+    assert sources_digest(tmp_path) != before
+    assert CACHE.name == f"route-{sources_digest()}" and CACHE.parent.name == "numba"
