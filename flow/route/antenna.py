@@ -45,9 +45,9 @@ def allowed_ratio(layer: RoutingLayer, diffusion_um2: float) -> float:
 
 def find_antennas(placement: Placement, netlist: Netlist, routes: Routes, cells: Cells,
                   technology: Technology) -> list[AntennaFault]:
-    """Every piece of every net, layer by layer."""
-    return [fault for net, pins in netlist.nets.items() if net in routes
-            for fault in _of_net(net, pins, routes[net], placement, netlist, cells, technology)]
+    """Every piece of every net in `routes`, layer by layer."""
+    return [fault for net, route in routes.items()
+            for fault in _of_net(net, netlist.nets[net], route, placement, netlist, cells, technology)]
 
 
 def _of_net(net: str, pins: Sequence[Pin], route: NetRoute, placement: Placement, netlist: Netlist, cells: Cells,

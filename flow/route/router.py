@@ -91,6 +91,8 @@ def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation, placemen
     number = {name: net for net, name in enumerate(problem.names)}
     lower = {layer.name for layer in problem.stack.layers[:2]}
     tried: set[tuple[str, int]] = set()
+    before: Routes = {}
+    found: dict[str, list[AntennaFault]] = {}
     while True:
         routes, stuck = routes_of(problem, negotiation.ways, technology)
         if stuck:
@@ -98,7 +100,11 @@ def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation, placemen
             raise SpecError(f"pieces smaller than a layer's least area must have room to grow, and {len(stuck)} have "
                             f"none, such as {problem.names[net]} in {problem.stack.layers[layer].name} at {box[0]}, "
                             f"{box[1]} nm ({where})")
-        antennas = find_antennas(placement, netlist, routes, cells, technology)
+        changed = {net: route for net, route in routes.items() if before.get(net) != route}
+        found |= {net: [] for net in changed}
+        for fault in find_antennas(placement, netlist, changed, cells, technology):
+            found[fault.net].append(fault)
+        antennas, before = [fault for net in sorted(found) for fault in found[net]], routes
         fresh = sorted({(fault.net, UPPER if fault.layer in lower else LOWER) for fault in antennas} - tried)
         if not fresh:
             return routes, antennas
