@@ -168,7 +168,7 @@ def test_what_cannot_be_a_problem_is_refused_with_the_place():
 ])
 def test_pins_of_macros_are_brought_out_to_a_node(rect, outline, node, n_pieces):
     lattice = Lattice(100, 100, 4, *PITCH, *OFFSET)
-    found = extend(lattice, STACK.layers[1], 1, rect, outline, "m.a")
+    found = extend(lattice, STACK.layers[1], 1, rect, outline, (), "m.a")
     assert lattice.place(found.node) == node and len(found.metal) == n_pieces
     x, y = lattice.xy(found.node)
     assert any(piece[0] <= x - 70 and piece[2] >= x + 70 and piece[1] <= y - 70 and piece[3] >= y + 70
@@ -179,12 +179,26 @@ def test_pins_of_macros_are_brought_out_to_a_node(rect, outline, node, n_pieces)
 
 def test_pins_of_macros_in_met1_are_brought_out_sideways():
     lattice = Lattice(100, 100, 4, *PITCH, *OFFSET)
-    found = extend(lattice, STACK.layers[0], 0, Rect(4000, 9000, 5570, 9290), Rect(4000, 4000, 20000, 20000), "m.a")
+    found = extend(lattice, STACK.layers[0], 0, Rect(4000, 9000, 5570, 9290), Rect(4000, 4000, 20000, 20000), (), "m.a")
     assert lattice.place(found.node) == (0, 7, 26)
     with pytest.raises(SpecError, match="pin m.a must reach an edge"):
-        extend(lattice, STACK.layers[0], 0, Rect(4100, 9000, 5570, 9290), Rect(4000, 4000, 20000, 20000), "m.a")
+        extend(lattice, STACK.layers[0], 0, Rect(4100, 9000, 5570, 9290), Rect(4000, 4000, 20000, 20000), (), "m.a")
     with pytest.raises(SpecError, match="between its macro's edge and the die's"):
-        extend(lattice, STACK.layers[0], 0, Rect(100, 9000, 570, 9290), Rect(100, 4000, 20000, 20000), "m.a")
+        extend(lattice, STACK.layers[0], 0, Rect(100, 9000, 570, 9290), Rect(100, 4000, 20000, 20000), (), "m.a")
+
+
+def test_pins_of_a_macro_near_each_other_turn_away_from_each_other():
+    lattice, outline = Lattice(100, 100, 4, *PITCH, *OFFSET), Rect(4000, 4000, 20000, 20000)
+    one, other = Rect(9030, 4000, 9290, 9000), Rect(9540, 4000, 9800, 9000)
+    alone = extend(lattice, STACK.layers[1], 1, one, outline, (), "m.a")
+    beside = extend(lattice, STACK.layers[1], 1, one, outline, (other,), "m.a")
+    assert (lattice.place(alone.node)[1], lattice.place(beside.node)[1]) == (19, 19)
+    one, other = Rect(9100, 4000, 9360, 9000), Rect(9610, 4000, 9870, 9000)
+    beside = extend(lattice, STACK.layers[1], 1, one, outline, (other,), "m.a")
+    assert lattice.place(extend(lattice, STACK.layers[1], 1, one, outline, (), "m.a").node)[1] == 20
+    assert lattice.place(beside.node)[1] == 19
+    with pytest.raises(SpecError, match="pin m.a .* that other pins' metal leaves free"):
+        extend(lattice, STACK.layers[1], 1, one, outline, (Rect(4000, 3000, 20000, 3900),), "m.a")
 
 
 def ways_of(problem, path, contacts):

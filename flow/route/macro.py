@@ -4,10 +4,14 @@ Their metal lies off the lattice and inside the macro other metal is near. So ea
 node beyond the edge that it touches: straight where a track hits it, else with a bend along the edge.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flow.route.lattice import Lattice, LayerRule, Rect
+from flow.route.lattice import Lattice, LayerRule, Rect, too_close
 from golden.spec import SpecError
+
+TRACKS = 5
+"""Tracks near a pin that are tried."""
 
 
 @dataclass(frozen=True)
@@ -26,24 +30,30 @@ def side_of(rect: Rect, outline: Rect) -> str | None:
     return next((side for side, does in touches.items() if does), None)
 
 
-def extend(lattice: Lattice, rule: LayerRule, layer: int, rect: Rect, outline: Rect, name: str) -> Extension:
+def extend(lattice: Lattice, rule: LayerRule, layer: int, rect: Rect, outline: Rect, others: Sequence[Rect],
+           name: str) -> Extension:
     """Brings a pin to the first node beyond the edge that keeps a wide shape's distance from the macro.
 
-    SpecError when the pin touches no edge, or the die ends there.
+    others: metal of the layer that belongs to other pins; of the tracks near the pin the nearest one is taken whose
+    metal keeps its distance from it. SpecError when there is none, the pin touches no edge, or the die ends there.
     """
     side = side_of(rect, outline)
     if side is None:
         raise SpecError(f"pin {name} must reach an edge of its macro, which {rect} nm inside {outline} nm does not")
-    if side in ("left", "right"):
-        turned = _extend(lattice.pitch_y, lattice.y0, lattice.ny, lattice.pitch_x, lattice.x0, lattice.nx, rule,
-                         _turn(rect), _turn(outline), side == "left", name)
-        (row, column), metal = turned
-        metal = tuple(_turn(piece) for piece in metal)
+    sideways = side in ("left", "right")
+    if sideways:
+        turned = Lattice(lattice.ny, lattice.nx, lattice.n_layers, lattice.pitch_y, lattice.pitch_x, lattice.y0,
+                         lattice.x0)
+        ways = _ways(turned, rule, _turn(rect), _turn(outline), side == "left", name)
     else:
-        (column, row), metal = _extend(lattice.pitch_x, lattice.x0, lattice.nx, lattice.pitch_y, lattice.y0, lattice.ny,
-                                       rule, rect, outline, side == "bottom", name)
-    row, column = _on_track(rule, row, column, name)
-    return Extension(layer, lattice.node(layer, column, row), metal)
+        ways = _ways(lattice, rule, rect, outline, side == "bottom", name)
+    for (column, row), pieces in ways:
+        metal = tuple(_turn(piece) for piece in pieces) if sideways else pieces
+        if not any(too_close(piece, other, rule.spacing) for piece in metal for other in others):
+            at = _on_track(rule, *((column, row) if sideways else (row, column)), name)
+            return Extension(layer, lattice.node(layer, at[1], at[0]), metal)
+    raise SpecError(f"pin {name} at {rect} nm must have a track that other pins' metal leaves free, and of the nearest "
+                    f"{TRACKS} none is")
 
 
 def _turn(rect: Rect) -> Rect:
@@ -57,20 +67,25 @@ def _on_track(rule: LayerRule, row: int, column: int, name: str) -> tuple[int, i
     return row, column
 
 
-def _extend(pitch: int, origin: int, n: int, pitch_out: int, origin_out: int, n_out: int, rule: LayerRule, rect: Rect,
-            outline: Rect, below: bool, name: str) -> tuple[tuple[int, int], tuple[Rect, ...]]:
-    """As `extend`, for the bottom (`below`) or top edge: track along the edge and outwards, and the metal."""
+def _ways(lattice: Lattice, rule: LayerRule, rect: Rect, outline: Rect, below: bool,
+          name: str) -> Iterator[tuple[tuple[int, int], tuple[Rect, ...]]]:
+    """Over the bottom (`below`) or top edge: node (column, row) and metal, for the nearest tracks, nearest first."""
     half, keep = rule.half_width, rule.wide_spacing + rule.half_width
-    middle = (rect[0] + rect[2]) // 2
-    track = min(max(round((middle - origin) / pitch), 0), n - 1)
-    x = origin + track * pitch
-    out = (outline[1] - keep - origin_out) // pitch_out if below else -((origin_out - outline[3] - keep) // pitch_out)
-    if not 0 <= out < n_out:
+    if below:
+        row = (outline[1] - keep - lattice.y0) // lattice.pitch_y
+    else:
+        row = -((lattice.y0 - outline[3] - keep) // lattice.pitch_y)
+    if not 0 <= row < lattice.ny:
         raise SpecError(f"pin {name} must have a track between its macro's edge and the die's; move the macro inwards")
-    y = origin_out + out * pitch_out
+    y = lattice.y0 + row * lattice.pitch_y
     inner = (y - half, rect[1] + half) if below else (rect[3] - half, y + half)
-    if rect[0] <= x - half and x + half <= rect[2]:
-        return (track, out), ((x - half, inner[0], x + half, inner[1]),)
-    low, high = max(rect[0], middle - rule.spacing), min(rect[2], middle + rule.spacing)
-    return (track, out), ((low, inner[0], high, inner[1]),
-                          (min(low, x - half), y - half, max(high, x + half), y + half))
+    middle = (rect[0] + rect[2]) // 2
+    near = sorted(range(lattice.nx), key=lambda column: abs(lattice.x0 + column * lattice.pitch_x - middle))
+    for column in near[:TRACKS]:
+        x = lattice.x0 + column * lattice.pitch_x
+        if rect[0] <= x - half and x + half <= rect[2]:
+            yield (column, row), ((x - half, inner[0], x + half, inner[1]),)
+        else:
+            low, high = max(rect[0], middle - rule.spacing), min(rect[2], middle + rule.spacing)
+            yield (column, row), ((low, inner[0], high, inner[1]),
+                                  (min(low, x - half), y - half, max(high, x + half), y + half))

@@ -117,6 +117,8 @@ class _Builder:
         self.fixed: list[tuple[int, int, Rect]] = []
         self.stubs: list[tuple[int, Rect, tuple[int, int]]] = []
         self.extensions: list[tuple[int, int, Rect]] = []
+        self.macro_metal = [(pin.key, stack.layer_index(name), rect) for pin in scene.metal_pins if pin.outline
+                            for name, rect in pin.shapes]
 
     def own(self, values: np.ndarray, index: np.ndarray | int, net: int | None) -> None:
         """Takes places for a net, or for nobody (None); two owners make it nobody's."""
@@ -279,8 +281,11 @@ def _add_metal_pin(builder: _Builder, pin: MetalPin) -> None:
         if pin.outline is None:
             nodes += _nodes_on(builder, layer, rect)
         elif not nodes:
-            found = extend(builder.lattice, builder.stack.layers[layer], layer, rect, pin.outline, ".".join(pin.key))
+            others = [metal for key, at, metal in builder.macro_metal if key != pin.key and at == layer]
+            found = extend(builder.lattice, builder.stack.layers[layer], layer, rect, pin.outline, others,
+                           "/".join(pin.key))
             nodes.append(found.node)
+            builder.macro_metal += [(pin.key, layer, metal) for metal in found.metal]
             builder.extensions += [(net, layer, metal) for metal in found.metal]
             builder.fixed += [(net, layer, metal) for metal in found.metal]
     if net is not None:
