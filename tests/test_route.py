@@ -17,7 +17,7 @@ from flow.route.antenna import allowed_ratio, find_antennas
 from flow.route.diodes import add_diodes
 from flow.route.jit import CACHE, sources_digest
 from flow.route.lattice import Lattice, check_model, lattice_of
-from flow.route.macro import extend
+from flow.route.macro import beyond, extend
 from flow.route.problem import BLOCKED
 from flow.route.scene import problem_of
 from flow.route.search import NONE, Ways
@@ -189,14 +189,10 @@ def test_pins_of_macros_in_met1_are_brought_out_sideways():
 
 def test_pins_of_a_macro_near_each_other_turn_away_from_each_other():
     lattice, outline = Lattice(100, 100, 4, *PITCH, *OFFSET), Rect(4000, 4000, 20000, 20000)
-    one, other = Rect(9030, 4000, 9290, 9000), Rect(9540, 4000, 9800, 9000)
-    alone = extend(lattice, STACK.layers[1], 1, one, outline, (), "m.a")
-    beside = extend(lattice, STACK.layers[1], 1, one, outline, (other,), "m.a")
-    assert (lattice.place(alone.node)[1], lattice.place(beside.node)[1]) == (19, 19)
-    one, other = Rect(9100, 4000, 9360, 9000), Rect(9610, 4000, 9870, 9000)
-    beside = extend(lattice, STACK.layers[1], 1, one, outline, (other,), "m.a")
+    one, other = Rect(9100, 4000, 9360, 9000), beyond(Rect(9610, 4000, 9870, 9000), outline)
+    assert other == (9610, 3000, 9870, 9000)
     assert lattice.place(extend(lattice, STACK.layers[1], 1, one, outline, (), "m.a").node)[1] == 20
-    assert lattice.place(beside.node)[1] == 19
+    assert lattice.place(extend(lattice, STACK.layers[1], 1, one, outline, (other,), "m.a").node)[1] == 19
     with pytest.raises(SpecError, match="pin m.a .* that other pins' metal leaves free"):
         extend(lattice, STACK.layers[1], 1, one, outline, (Rect(4000, 3000, 20000, 3900),), "m.a")
 

@@ -13,6 +13,9 @@ from golden.spec import SpecError
 TRACKS = 5
 """Tracks near a pin that are tried."""
 
+BEYOND = 1000
+"""How far beyond the edge, in nm, the way to a node goes at most."""
+
 
 @dataclass(frozen=True)
 class Extension:
@@ -34,7 +37,7 @@ def extend(lattice: Lattice, rule: LayerRule, layer: int, rect: Rect, outline: R
            name: str) -> Extension:
     """Brings a pin to the first node beyond the edge that keeps a wide shape's distance from the macro.
 
-    others: metal of the layer that belongs to other pins; of the tracks near the pin the nearest one is taken whose
+    others: metal of the layer that belongs to other pins (`beyond`); of the tracks near the pin the nearest one is taken whose
     metal keeps its distance from it. SpecError when there is none, the pin touches no edge, or the die ends there.
     """
     side = side_of(rect, outline)
@@ -54,6 +57,20 @@ def extend(lattice: Lattice, rule: LayerRule, layer: int, rect: Rect, outline: R
             return Extension(layer, lattice.node(layer, at[1], at[0]), metal)
     raise SpecError(f"pin {name} at {rect} nm must have a track that other pins' metal leaves free, and of the nearest "
                     f"{TRACKS} none is")
+
+
+def beyond(rect: Rect, outline: Rect) -> Rect:
+    """A pin's metal and what it will take beyond the edge that it touches: others keep away from that as well."""
+    match side_of(rect, outline):
+        case "left":
+            return outline[0] - BEYOND, rect[1], rect[2], rect[3]
+        case "right":
+            return rect[0], rect[1], outline[2] + BEYOND, rect[3]
+        case "bottom":
+            return rect[0], outline[1] - BEYOND, rect[2], rect[3]
+        case "top":
+            return rect[0], rect[1], rect[2], outline[3] + BEYOND
+    return rect
 
 
 def _turn(rect: Rect) -> Rect:

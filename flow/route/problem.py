@@ -11,7 +11,7 @@ import numpy as np
 
 from flow.route.access import CellAccess, mirrored
 from flow.route.lattice import Lattice, Rect, Stack, centred, reach_mask
-from flow.route.macro import extend
+from flow.route.macro import beyond, extend
 from golden.spec import SpecError
 
 FREE, BLOCKED = 0, -1
@@ -117,8 +117,8 @@ class _Builder:
         self.fixed: list[tuple[int, int, Rect]] = []
         self.stubs: list[tuple[int, Rect, tuple[int, int]]] = []
         self.extensions: list[tuple[int, int, Rect]] = []
-        self.macro_metal = [(pin.key, stack.layer_index(name), rect) for pin in scene.metal_pins if pin.outline
-                            for name, rect in pin.shapes]
+        self.macro_metal = [(pin.key, stack.layer_index(name), beyond(rect, pin.outline)) for pin in scene.metal_pins
+                            if pin.outline for name, rect in pin.shapes]
 
     def own(self, values: np.ndarray, index: np.ndarray | int, net: int | None) -> None:
         """Takes places for a net, or for nobody (None); two owners make it nobody's."""
