@@ -37,8 +37,9 @@ def extend(lattice: Lattice, rule: LayerRule, layer: int, rect: Rect, outline: R
            name: str) -> Extension:
     """Brings a pin to the first node beyond the edge that keeps a wide shape's distance from the macro.
 
-    others: metal of the layer that belongs to other pins (`beyond`); of the tracks near the pin the nearest one is taken whose
-    metal keeps its distance from it. SpecError when there is none, the pin touches no edge, or the die ends there.
+    others: metal of the layer that belongs to other pins (`beyond`); of the tracks near the pin the nearest one is
+    taken whose metal keeps its distance from it. SpecError when there is none, the pin touches no edge, or the die
+    ends there.
     """
     side = side_of(rect, outline)
     if side is None:
