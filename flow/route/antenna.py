@@ -1,0 +1,157 @@
+"""Antenna rules: charge that a wire collects while it is made must not go through a gate.
+
+While a layer is etched, wires of that layer and below are there and those above are not. For each piece that is joined
+then, the side area of its metal of that layer, over the area of the gates on it, must stay below a ratio that grows
+with the diffusion on it (tech LEF: ANTENNADIFFSIDEAREARATIO). A net's driver has diffusion; a gate is at risk while
+only upper layers join it to the driver.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from flow.physical.abstract import Cells
+from flow.physical.design import NetRoute, Placement, Routes, pin_shapes
+from flow.physical.geometry import Shape
+from flow.physical.netlist import Netlist, Pin
+from flow.physical.technology import RoutingLayer, Technology
+
+
+@dataclass(frozen=True)
+class AntennaFault:
+    """A piece of a net with too much metal for its gates. gates: its input pins."""
+
+    net: str
+    layer: str
+    ratio: float
+    allowed: float
+    gates: tuple[Pin, ...]
+
+    def __str__(self) -> str:
+        gates = ", ".join(f"{instance}/{pin}" for instance, pin in self.gates[:3])
+        return (f"net {self.net} has {self.ratio:.0f} times the gate area in {self.layer}, {self.allowed:.0f} allowed "
+                f"({gates})")
+
+
+def allowed_ratio(layer: RoutingLayer, diffusion_um2: float) -> float:
+    """The largest ratio of side area to gate area, with so much diffusion."""
+    if not layer.antenna_ratio:
+        return inf
+    areas, ratios = zip(*layer.antenna_ratio, strict=True)
+    return float(np.interp(diffusion_um2, areas, ratios))
+
+
+def find_antennas(placement: Placement, netlist: Netlist, routes: Routes, cells: Cells,
+                  technology: Technology) -> list[AntennaFault]:
+    """Every piece of every net in `routes`, layer by layer."""
+    return [fault for net, route in routes.items()
+            for fault in _of_net(net, netlist.nets[net], route, placement, netlist, cells, technology)]
+
+
+def _of_net(net: str, pins: Sequence[Pin], route: NetRoute, placement: Placement, netlist: Netlist, cells: Cells,
+            technology: Technology) -> Iterator[AntennaFault]:
+    gates, diffusion = {}, {}
+    for instance, pin in pins:
+        if instance:
+            abstract = cells[netlist.instances[instance]].pins[pin]
+            gates[instance, pin] = abstract.gate_area_um2
+            diffusion[instance, pin] = abstract.diffusion_area_um2
+    if not any(gates.values()):
+        return
+    suspects = _suspects(route, list(gates.values()), sum(diffusion.values()), technology)
+    if not suspects:
+        return
+    shapes = list(route.shapes(technology))
+    reached = [(pin, shape) for pin in gates for shape in pin_shapes(placement, cells, *pin)]
+    below: set[str] = set()
+    for index, (name, layer) in enumerate(technology.layers.items()):
+        below.add(name)
+        if index:
+            below.add(technology.cut_between[list(technology.layers)[index - 1], name])
+        if name not in suspects:
+            continue
+        for piece, on in _pieces([shape for shape in shapes if shape.layer in below], reached, technology):
+            area = sum(gates[pin] for pin in on)
+            side = side_area_um2([shape for shape in piece if shape.layer == name], layer.thickness)
+            allowed = allowed_ratio(layer, sum(diffusion[pin] for pin in on))
+            if area and side / area > allowed:
+                yield AntennaFault(net, name, side / area, allowed, tuple(sorted(pin for pin in on if gates[pin])))
+
+
+def _suspects(route: NetRoute, gates_um2: Sequence[float], diffusion_um2: float, technology: Technology) -> set[str]:
+    """Layers that could fail, by bounds that are quick to find.
+
+    Of the net's highest layer all walls are on all its gates and all its diffusion; of a layer below it, they are all
+    on its smallest gate at worst.
+    """
+    walls: dict[str, int] = {}
+    for wire in route.wires:
+        length = abs(wire.x1 - wire.x0) + abs(wire.y1 - wire.y0) + 2 * technology.layers[wire.layer].width
+        walls[wire.layer] = walls.get(wire.layer, 0) + 2 * length
+    pads = [shape for use in route.vias for shape in technology.vias[use.via].shapes]
+    for shape in (*pads, *route.patches):
+        walls[shape.layer] = walls.get(shape.layer, 0) + 2 * (shape.x1 - shape.x0 + shape.y1 - shape.y0)
+    used = [(name, layer) for name, layer in technology.layers.items() if name in walls]
+    found = set()
+    for name, layer in used:
+        side = walls[name] * layer.thickness / 1e6
+        if name == used[-1][0]:
+            limit = allowed_ratio(layer, diffusion_um2) * sum(gates_um2)
+        else:
+            limit = allowed_ratio(layer, 0.0) * min(area for area in gates_um2 if area)
+        if side > limit:
+            found.add(name)
+    return found
+
+
+def _pieces(shapes: Sequence[Shape], reached: Sequence[tuple[Pin, Shape]],
+            technology: Technology) -> Iterator[tuple[list[Shape], set[Pin]]]:
+    """Groups of shapes that touch, over cuts as well, each with the pins on it."""
+    joins = {(layer, layer) for layer in (*technology.layers, *technology.cuts)}
+    for (lower, upper), cut in technology.cut_between.items():
+        joins |= {(lower, cut), (cut, lower), (upper, cut), (cut, upper)}
+    everything = [*shapes, *(shape for _, shape in reached)]
+    rects = np.array([shape[1:] for shape in everything])
+    todo = set(range(len(everything)))
+    same_pin: dict[Pin, list[int]] = {}
+    for index, (pin, _) in enumerate(reached, len(shapes)):
+        same_pin.setdefault(pin, []).append(index)
+    while todo:
+        stack, group = [min(todo)], []
+        todo.discard(stack[0])
+        while stack:
+            here = stack.pop()
+            group.append(here)
+            near = np.flatnonzero((rects[:, 0] <= rects[here, 2]) & (rects[here, 0] <= rects[:, 2])
+                                  & (rects[:, 1] <= rects[here, 3]) & (rects[here, 1] <= rects[:, 3]))
+            beside = [int(other) for other in near if (everything[here].layer, everything[other].layer) in joins]
+            if here >= len(shapes):
+                beside += same_pin[reached[here - len(shapes)][0]]
+            for other in beside:
+                if other in todo:
+                    todo.discard(other)
+                    stack.append(other)
+        yield ([everything[index] for index in group if index < len(shapes)],
+               {reached[index - len(shapes)][0] for index in group if index >= len(shapes)})
+
+
+def side_area_um2(shapes: Sequence[Shape], thickness_nm: int) -> float:
+    """The area of the walls around shapes that may overlap.
+
+    >>> side_area_um2([Shape("met1", 0, 0, 1000, 1000), Shape("met1", 500, 0, 2000, 1000)], 500)
+    3.0
+    """
+    if not shapes:
+        return 0.0
+    rects = np.array([shape[1:] for shape in shapes])
+    xs, ys = np.unique(rects[:, [0, 2]]), np.unique(rects[:, [1, 3]])
+    filled = np.zeros((len(xs) + 1, len(ys) + 1), np.int8)
+    for x0, y0, x1, y1 in rects.tolist():
+        filled[np.searchsorted(xs, x0) + 1:np.searchsorted(xs, x1) + 1,
+               np.searchsorted(ys, y0) + 1:np.searchsorted(ys, y1) + 1] = 1
+    edges_x = np.abs(np.diff(filled, axis=0))[:, 1:-1]          # walls that stand at xs, between ys
+    edges_y = np.abs(np.diff(filled, axis=1))[1:-1, :]
+    length = (edges_x * np.diff(ys)[None, :]).sum() + (edges_y * np.diff(xs)[:, None]).sum()
+    return float(length) * thickness_nm / 1e6

@@ -1,0 +1,143 @@
+"""Routes a placed design: guides, negotiated search, antenna repair, shapes, and the check that nothing is left."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flow.physical.abstract import Cells
+from flow.physical.design import Placement, Routes
+from flow.physical.netlist import Netlist
+from flow.physical.technology import Technology
+from flow.route.antenna import AntennaFault, find_antennas
+from flow.route.check import find_faults
+from flow.route.diodes import PREFIX, add_diodes
+from flow.route.guides import make_guides
+from flow.route.negotiate import Effort, Negotiation, Round
+from flow.route.problem import RoutingProblem
+from flow.route.scene import problem_of
+from flow.route.search import LOWER, NONE, UPPER
+from flow.route.shapes import routes_of
+from golden.spec import SpecError
+
+LISTED = 8
+"""Places that a message names."""
+
+DIODE_PASSES = 2
+"""Times that the design is routed anew with more diodes."""
+
+
+@dataclass(frozen=True)
+class RouteReport:
+    """What a run came to; lengths um.
+
+    rounds:     of the negotiation, those for antennas included.
+    n_diodes:   put in, because the wires' other ways did not help.
+    antennas:   pieces of nets that diodes did not help either.
+    """
+
+    n_nets: int
+    wirelength_um: float
+    half_perimeter_um: float
+    n_vias: int
+    rounds: int
+    n_diodes: int
+    antennas: tuple[AntennaFault, ...]
+
+    @property
+    def detour(self) -> float:
+        """Wirelength over the sum of the nets' half perimeters."""
+        return self.wirelength_um / self.half_perimeter_um if self.half_perimeter_um else 1.0
+
+
+@dataclass(frozen=True)
+class Routed:
+    """Placement and netlist are those given, but for the diodes that antennas needed."""
+
+    placement: Placement
+    netlist: Netlist
+    routes: Routes
+    report: RouteReport
+
+
+def route_design(placement: Placement, netlist: Netlist, cells: Cells, technology: Technology, where: str,
+                 effort: Effort = Effort(), tell: Callable[[Round], None] = lambda done: None) -> Routed:
+    """The metal of every net of two pins and more. The same input gives the same routes.
+
+    where: names the design in messages. SpecError, with places, when nets are left in conflict or without a way, or
+    when the check on shapes finds an open, a short or two shapes too near.
+    """
+    for last in (*(False,) * DIODE_PASSES, True):
+        problem = problem_of(placement, netlist, cells, technology)
+        negotiation = Negotiation(problem, make_guides(problem), effort)
+        negotiation.run(tell)
+        _refuse_leftovers(problem, negotiation, where)
+        routes, antennas = _repair_antennas(problem, negotiation, placement, netlist, cells, technology, where, tell)
+        if last or not antennas:
+            break
+        placement, netlist = add_diodes(placement, netlist, cells, technology, antennas)
+    faults = find_faults(placement, netlist, routes, cells, technology)
+    if faults:
+        kinds = sorted({fault.kind for fault in faults})
+        counted = ", ".join(f"{sum(fault.kind == kind for fault in faults)} {kind}" for kind in kinds)
+        raise SpecError(f"routing must leave no open, short or spacing conflict, and left {counted}: "
+                        + "; ".join(str(fault) for fault in faults[:LISTED]) + f" ({where})")
+    return Routed(placement, netlist, routes, _report(problem, negotiation, routes, netlist, antennas))
+
+
+def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation, placement: Placement, netlist: Netlist,
+                     cells: Cells, technology: Technology, where: str, tell: Callable[[Round], None]
+                     ) -> tuple[Routes, list[AntennaFault]]:
+    """Leads nets with antennas over other layers, so that the same layer joins their gates to the driver: those with
+    too much metal in the lower layers over the upper ones, the others over the lower ones; once each."""
+    number = {name: net for net, name in enumerate(problem.names)}
+    lower = {layer.name for layer in problem.stack.layers[:2]}
+    tried: set[tuple[str, int]] = set()
+    before: Routes = {}
+    found: dict[str, list[AntennaFault]] = {}
+    while True:
+        routes, stuck = routes_of(problem, negotiation.ways, technology)
+        if stuck:
+            net, layer, box = stuck[0]
+            raise SpecError(f"pieces smaller than a layer's least area must have room to grow, and {len(stuck)} have "
+                            f"none, such as {problem.names[net]} in {problem.stack.layers[layer].name} at {box[0]}, "
+                            f"{box[1]} nm ({where})")
+        changed = {net: route for net, route in routes.items() if before.get(net) != route}
+        found |= {net: [] for net in changed}
+        for fault in find_antennas(placement, netlist, changed, cells, technology):
+            found[fault.net].append(fault)
+        antennas, before = [fault for net in sorted(found) for fault in found[net]], routes
+        fresh = sorted({(fault.net, UPPER if fault.layer in lower else LOWER) for fault in antennas} - tried)
+        if not fresh:
+            return routes, antennas
+        tried |= set(fresh)
+        for net, kind in fresh:
+            negotiation.search_again([number[net]], kind)
+        negotiation.run(tell)
+        _refuse_leftovers(problem, negotiation, where)
+
+
+def _refuse_leftovers(problem: RoutingProblem, negotiation: Negotiation, where: str) -> None:
+    """SpecError on nets without a way or in conflict."""
+    for nets, what in ((negotiation.failed, "have no way"), (negotiation.in_conflict, "are left in conflict")):
+        if nets:
+            places = "; ".join(f"{problem.names[net]} near {_place(problem, negotiation, net)} um"
+                               for net in nets[:LISTED])
+            raise SpecError(f"every net must be routed without conflicts, and {len(nets)} of {problem.n_nets} {what} "
+                            f"after {len(negotiation.rounds)} rounds: {places} ({where}); give the cells more room "
+                            "(a lower utilisation)")
+
+
+def _place(problem: RoutingProblem, negotiation: Negotiation, net: int) -> str:
+    """Where a net's first conflict is, or else its first pin."""
+    node = negotiation.conflict_place(net)
+    if node == NONE:
+        node = int(problem.nodes[problem.pin_start[problem.net_start[net]]])
+    x, y = problem.lattice.xy(node)
+    return f"{x / 1000:.2f}, {y / 1000:.2f}"
+
+
+def _report(problem: RoutingProblem, negotiation: Negotiation, routes: Routes, netlist: Netlist,
+            antennas: list[AntennaFault]) -> RouteReport:
+    length = sum(abs(wire.x1 - wire.x0) + abs(wire.y1 - wire.y0) for route in routes.values() for wire in route.wires)
+    return RouteReport(problem.n_nets, length / 1000, problem.half_perimeter_nm() / 1000,
+                       sum(len(route.vias) for route in routes.values()), len(negotiation.rounds),
+                       sum(name.startswith(PREFIX) for name in netlist.instances), tuple(antennas))

@@ -1,0 +1,415 @@
+"""The search itself: connects the pins of one net at the least cost, and keeps the books of who is where.
+
+A cost is an integer in sixteenths of 10 nm of preferred wire. Entering a node costs its length, its history and, for
+every net that it would be in conflict with, the price `pressure`. What counts as a conflict is in flow/route/lattice.py
+(`modelled_conflicts`); `mark` books it so that the search reads one number a node:
+
+    crowd[node]   nets in whose way a wire at the node would be: the same node; in met2 a via to met3 a row away; in
+                  met3 metal a column away, in met4 metal a row away
+    crowd1[place] pads in met1 a row away: what a via to met1 or met2 would be in the way of
+    crowd2[place] metal in met2 a row away: what a via from met2 to met3 would be in the way of
+
+Nothing is allocated inside the loops; a net's own bookings are taken out before it is searched again. The order of
+everything follows from the numbers of nets, pins and nodes alone, so the same input gives the same routes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from flow.route.heap import pop, push
+from flow.route.jit import jit
+
+SCALE = 16
+VIA_COST = 70 * SCALE
+"""A via costs as much as 0.7 um of wire."""
+
+CONTACT_COST = 20 * SCALE
+
+HORIZONTAL_COST = np.array([[46, 115, 46, 0], [138, 230, 46, 0], [46, 115, 138, 0]], np.int32) * SCALE
+VERTICAL_COST = np.array([[85, 34, 0, 34], [170, 102, 0, 34], [85, 34, 0, 102]], np.int32) * SCALE
+"""A step to the next column, or row, by kind of net and layer; 0 where the layer has none. Against a layer's direction
+it costs more: it takes room from wires that go along it. Kind UPPER keeps to the upper two layers, LOWER to the lower
+two (antennas)."""
+
+PLAIN, UPPER, LOWER = range(3)
+
+LEAST_X, LEAST_Y = 46, 34
+"""The least that a step to the next column, or row, costs on any layer, in 1/SCALE."""
+
+TURN_COST = 51 * SCALE
+"""The least that a step to the next row costs more on the lowest layer than LEAST_Y."""
+
+WEST, EAST, SOUTH, NORTH, DOWN, UP, SOURCE, TREE = range(8)
+"""How a node was entered; SOURCE: from a pin, TREE: it is the net's already."""
+
+NONE = -1
+
+
+class Places(NamedTuple):
+    """What does not change: see RoutingProblem; `region_of_*`: see Guides; kind: of each net, for its costs.
+
+    step_x, step_y: what the estimate of the rest of a way takes for a step. A little more than it costs: of ways that
+    are as good, the one nearer to its end goes on first, and the way found is longer by that little at most.
+    """
+
+    nx: int
+    ny: int
+    wire: np.ndarray
+    via: np.ndarray
+    net_start: np.ndarray
+    pin_start: np.ndarray
+    nodes: np.ndarray
+    contact: np.ndarray
+    region_of_column: np.ndarray
+    region_of_row: np.ndarray
+    kind: np.ndarray
+    step_x: int
+    step_y: int
+
+
+class Books(NamedTuple):
+    """Who is where, and what it has cost in earlier rounds (`history`, per node)."""
+
+    crowd: np.ndarray
+    crowd1: np.ndarray
+    crowd2: np.ndarray
+    history: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Memory of a search; `cost`, `entered` hold for nodes whose `stamp` is the current search's number."""
+
+    cost: np.ndarray
+    stamp: np.ndarray
+    entered: np.ndarray
+    goal: np.ndarray
+    heap: np.ndarray
+    tree: np.ndarray
+    before: np.ndarray
+    path: np.ndarray
+    order: np.ndarray
+    distance: np.ndarray
+    counters: np.ndarray
+
+
+COUNT_SEARCH, COUNT_POPS, COUNT_HEAP = range(3)
+"""Places in Scratch.counters."""
+
+
+class Ways(NamedTuple):
+    """The routes: net n has `size[n]` nodes from `start[n]` on in `node`; `before` is the node that each was entered
+    from, or NONE; `pin_node` is where each pin was reached."""
+
+    start: np.ndarray
+    size: np.ndarray
+    node: np.ndarray
+    before: np.ndarray
+    pin_node: np.ndarray
+
+
+def new_scratch(n_nodes: int, most_pins: int) -> Scratch:
+    heap = max(1 << 16, n_nodes)
+    return Scratch(np.zeros(n_nodes, np.int32), np.zeros(n_nodes, np.int32), np.zeros(n_nodes, np.uint8),
+                   np.zeros(n_nodes, np.int32), np.zeros(heap, np.int64), np.zeros(n_nodes // 2, np.int32),
+                   np.zeros(n_nodes // 2, np.int32), np.zeros(n_nodes // 2, np.int32),
+                   np.zeros(most_pins, np.int32), np.zeros(most_pins, np.int32), np.zeros(4, np.int64))
+
+
+@jit
+def mark(net, sign, places, books, ways):
+    """Books a net's routes (sign 1) or takes them out of the books (sign -1)."""
+    nx, plane = places.nx, places.nx * places.ny
+    crowd, crowd1, crowd2 = books.crowd, books.crowd1, books.crowd2
+    for index in range(ways.start[net], ways.start[net] + ways.size[net]):
+        node, before = ways.node[index], ways.before[index]
+        layer = node // plane
+        place = node - layer * plane
+        crowd[node] += sign
+        if layer == 1:
+            _neighbours(crowd2, place, nx, plane, sign)
+        elif layer == 2:
+            column = place % nx
+            if column > 0:
+                crowd[node - 1] += sign
+            if column < nx - 1:
+                crowd[node + 1] += sign
+        elif layer == 3:
+            if place >= nx:
+                crowd[node - nx] += sign
+            if place < plane - nx:
+                crowd[node + nx] += sign
+        if before != NONE and before // plane != layer:
+            low = min(before // plane, layer)
+            if low == 0:
+                _neighbours(crowd1, place, nx, plane, sign)
+            elif low == 1:
+                if place >= nx:
+                    crowd[plane + place - nx] += sign
+                if place < plane - nx:
+                    crowd[plane + place + nx] += sign
+    for pin in range(places.net_start[net], places.net_start[net + 1]):
+        node = ways.pin_node[pin]
+        if node < 0 and node != NONE:
+            _neighbours(crowd1, -2 - node, nx, plane, sign)
+
+
+@jit
+def _neighbours(values, place, nx, plane, sign):
+    if place >= nx:
+        values[place - nx] += sign
+    if place < plane - nx:
+        values[place + nx] += sign
+
+
+@jit
+def conflicts_of(net, places, books, ways, charge):
+    """Nets in whose way a net is (its own bookings are out), and, with `charge`, the history of those places grows."""
+    plane = places.nx * places.ny
+    found = 0
+    for index in range(ways.start[net], ways.start[net] + ways.size[net]):
+        node, before = ways.node[index], ways.before[index]
+        here = books.crowd[node]
+        layer = node // plane
+        place = node - layer * plane
+        if before != NONE and before // plane != layer:
+            low = min(before // plane, layer)
+            if low == 0:
+                here += books.crowd1[place]
+            elif low == 1:
+                here += books.crowd2[place]
+        if here > 0:
+            found += here
+            books.history[node] += charge
+    for pin in range(places.net_start[net], places.net_start[net + 1]):
+        node = ways.pin_node[pin]
+        if node < 0 and node != NONE and books.crowd1[-2 - node] > 0:
+            found += books.crowd1[-2 - node]
+            books.history[-2 - node] += charge
+    return found
+
+
+@jit
+def order_of_pins(net, places, order, distance):
+    """The order in which a net's pins are joined: each the nearest to those before it; begins at its first pin."""
+    first, last = places.net_start[net], places.net_start[net + 1]
+    n_pins, nx, plane = last - first, places.nx, places.nx * places.ny
+    for index in range(n_pins):
+        order[index] = first + index
+        distance[index] = 1 << 30
+    for done in range(1, n_pins):
+        here = places.nodes[places.pin_start[order[done - 1]]] % plane
+        best = done
+        for index in range(done, n_pins):
+            there = places.nodes[places.pin_start[order[index]]] % plane
+            way = abs(here % nx - there % nx) * 46 + abs(here // nx - there // nx) * 34
+            if way < distance[index]:
+                distance[index] = way
+            if distance[index] < distance[best]:
+                best = index
+        order[done], order[best] = order[best], order[done]
+        distance[done], distance[best] = distance[best], distance[done]
+
+
+@jit
+def route_net(net, window, guide, number, places, books, scratch, pressure, pin_node):
+    """Joins a net's pins: the tree is in scratch.tree and scratch.before, its size is returned; 0 when a pin cannot
+    be reached. window: first and last column and row; guide: int32 (regions,), those equal to `number` are allowed.
+    """
+    nx, plane = places.nx, places.nx * places.ny
+    tree, goal, order = scratch.tree, scratch.goal, scratch.order
+    order_of_pins(net, places, order, scratch.distance)
+    n_pins = places.net_start[net + 1] - places.net_start[net]
+    size = 0
+    for joined in range(1, n_pins):
+        pin = order[joined]
+        scratch.counters[COUNT_SEARCH] += 1
+        run = np.int32(scratch.counters[COUNT_SEARCH])
+        box_x0, box_x1, box_y0, box_y1, lowest = nx, 0, places.ny, 0, 99
+        for index in range(places.pin_start[pin], places.pin_start[pin + 1]):
+            node = places.nodes[index]
+            goal[node] = run if not places.contact[index] else -run
+            layer = node // plane
+            row, column = (node - layer * plane) // nx, node % plane % nx
+            box_x0, box_x1 = min(box_x0, column), max(box_x1, column)
+            box_y0, box_y1 = min(box_y0, row), max(box_y1, row)
+            lowest = min(lowest, layer)
+        start = order[0] if joined == 1 else NONE
+        hit = _search(run, start, size, (box_x0, box_x1, box_y0, box_y1), lowest, window, guide, number, places, books,
+                      scratch, pressure)
+        if hit == NONE:
+            return 0
+        pin_node[pin] = -2 - hit if goal[hit] == -run else hit
+        size = _trace(hit, size, nx, plane, scratch)
+        if joined == 1:
+            first = tree[0]
+            pin_node[start] = first
+            for index in range(places.pin_start[start], places.pin_start[start + 1]):
+                if places.nodes[index] == first and places.contact[index]:
+                    pin_node[start] = -2 - first
+    return size
+
+
+@jit
+def _trace(hit, size, nx, plane, scratch):
+    """Adds the way that ended at `hit` to the tree, from its root on; returns the tree's new size."""
+    length, node = 0, hit
+    path = scratch.path
+    while scratch.entered[node] < TREE:
+        path[length] = node
+        length += 1
+        how = scratch.entered[node]
+        if how == SOURCE:
+            node = NONE
+            break
+        node = _back(node, how, nx, plane)
+    for index in range(length - 1, -1, -1):
+        scratch.tree[size] = path[index]
+        scratch.before[size] = node
+        node = path[index]
+        size += 1
+    return size
+
+
+@jit
+def _back(node, how, nx, plane):
+    """Where a node was entered from."""
+    if how == WEST:
+        return node + 1
+    if how == EAST:
+        return node - 1
+    if how == SOUTH:
+        return node + nx
+    if how == NORTH:
+        return node - nx
+    if how == DOWN:
+        return node + plane
+    return node - plane
+
+
+@njit(inline="always")
+def _estimate(column, row, layer, box, lowest, step_x, step_y):
+    """About what is left to the pin's box: the steps, vias to its layer, and on the lowest layer, which goes across,
+    vias up and down again for the way to its row (or steps against the layer's direction)."""
+    dx = max(box[0] - column, column - box[1], 0)
+    dy = max(box[2] - row, row - box[3], 0)
+    rest = dx * step_x + dy * step_y + abs(layer - lowest) * VIA_COST
+    if layer == 0 and lowest == 0 and dy > 0:
+        rest += min(2 * VIA_COST, dy * TURN_COST)
+    return rest
+
+
+@njit(inline="always")
+def _step(how, came, node, place, layer, column, row, window, across, along, nx, plane, n_layers, mine, via, crowd1,
+          crowd2, pressure):
+    """The node one step on and what the step costs without the node itself; -1 where there is none.
+
+    A way does not turn back, and not from one via straight into another over met3: too small an area would be left.
+    """
+    there, price = NONE, 0
+    if how <= EAST:
+        if across[layer] > 0:
+            price = across[layer]
+            if how == WEST and column > window[0] and came != EAST:
+                there = node - 1
+            elif how == EAST and column < window[1] and came != WEST:
+                there = node + 1
+    elif how <= NORTH:
+        if along[layer] > 0:
+            price = along[layer]
+            if how == SOUTH and row > window[2] and came != NORTH:
+                there = node - nx
+            elif how == NORTH and row < window[3] and came != SOUTH:
+                there = node + nx
+    elif not (layer == 2 and came == how) and ((how == UP and layer < n_layers - 1 and came != DOWN)
+                                               or (how == DOWN and layer > 0 and came != UP)):
+        low = layer if how == UP else layer - 1
+        owner = via[low, place]
+        if owner == 0 or owner == mine:
+            there, price = node + plane if how == UP else node - plane, VIA_COST
+            if low == 0:
+                price += pressure * crowd1[place]
+            elif low == 1:
+                price += pressure * crowd2[place]
+    return there, price
+
+
+@jit
+def _seed(run, start, n_tree, box, lowest, places, books, scratch, pressure):
+    """Puts the nodes of pin `start` (or, if NONE, of the tree) into the heap; returns its size."""
+    nx, plane = places.nx, places.nx * places.ny
+    cost, stamp, entered, heap = scratch.cost, scratch.stamp, scratch.entered, scratch.heap
+    first = places.pin_start[start] if start != NONE else 0
+    last = places.pin_start[start + 1] if start != NONE else n_tree
+    size = 0
+    for index in range(first, last):
+        node = places.nodes[index] if start != NONE else scratch.tree[index]
+        layer = node // plane
+        place = node - layer * plane
+        row = place // nx
+        price = 0
+        if start != NONE:
+            price = books.history[node] + pressure * books.crowd[node]
+            if places.contact[index]:
+                price += CONTACT_COST + pressure * books.crowd1[place]
+        cost[node], stamp[node], entered[node] = price, run, TREE if start == NONE else SOURCE
+        ahead = _estimate(place - row * nx, row, layer, box, lowest, places.step_x, places.step_y)
+        size = push(heap, size, (np.int64(price + ahead) << 32) | node)
+    return size
+
+
+@jit
+def _search(run, start, n_tree, box, lowest, window, guide, number, places, books, scratch, pressure):
+    """The cheapest way from pin `start` (or, if NONE, from the tree) to a node with goal `run`; that node, or NONE."""
+    nx, plane = places.nx, places.nx * places.ny
+    n_layers = places.wire.size // plane
+    cost, stamp, entered, goal, heap = scratch.cost, scratch.stamp, scratch.entered, scratch.goal, scratch.heap
+    wire, via, history, mine = places.wire, places.via, books.history, number
+    crowd, crowd1, crowd2 = books.crowd, books.crowd1, books.crowd2
+    step_x, step_y = places.step_x, places.step_y
+    across, along = HORIZONTAL_COST[places.kind[number - 1]], VERTICAL_COST[places.kind[number - 1]]
+    size = _seed(run, start, n_tree, box, lowest, places, books, scratch, pressure)
+    result, pops, limit = NONE, 0, heap.size - 8
+    best = np.int64(1) << 60
+    while size > 0:
+        key = heap[0]
+        if key >> 32 >= best:
+            break
+        size = pop(heap, size)
+        node = np.int32(key & 0xFFFFFFFF)
+        layer = node // plane
+        place = node - layer * plane
+        row = place // nx
+        column = place - row * nx
+        here = cost[node]
+        if (key >> 32) > here + _estimate(column, row, layer, box, lowest, step_x, step_y):
+            continue
+        pops += 1
+        if goal[node] == run or goal[node] == -run:
+            total = np.int64(here)
+            if goal[node] == -run:
+                total += CONTACT_COST + pressure * crowd1[place]
+            if total < best:
+                best, result = total, node
+            continue
+        if size > limit:
+            break
+        came = entered[node]
+        for how in range(WEST, UP + 1):
+            there, price = _step(how, came, node, place, layer, column, row, window, across, along, nx, plane, n_layers,
+                                 mine, via, crowd1, crowd2, pressure)
+            if there < 0 or (wire[there] != 0 and wire[there] != mine):
+                continue
+            to_column = column + (how == EAST) - (how == WEST)
+            to_row = row + (how == NORTH) - (how == SOUTH)
+            if guide[places.region_of_row[to_row] + places.region_of_column[to_column]] != mine:
+                continue
+            price += here + history[there] + pressure * crowd[there]
+            if stamp[there] == run and cost[there] <= price:
+                continue
+            stamp[there], cost[there], entered[there] = run, price, how
+            ahead = _estimate(to_column, to_row, layer + (how == UP) - (how == DOWN), box, lowest, step_x, step_y)
+            size = push(heap, size, (np.int64(price + ahead) << 32) | there)
+    scratch.counters[COUNT_POPS] += pops
+    return result
