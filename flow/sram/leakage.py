@@ -1,4 +1,8 @@
-"""Leakage of a macro: the periphery's operating point with the clock low, and that of a bitcell, times their number."""
+"""Leakage of a macro with the clock low: of the periphery, and of a bitcell, times their number.
+
+Currents after two microseconds from a state in which every cell and latch holds a value. An operating point would not
+do: ngspice finds the one between the two states, in which a cell conducts.
+"""
 
 import msgspec
 
@@ -14,11 +18,18 @@ from flow.sram.spec import SramSpec
 from golden.spec import SpecError
 
 NANO = 1e9
+SETTLE_S, STEP_S = 2e-6, 2e-8
+SETTLED_V = 0.05
+CELL = ("cell.bit", "cell.bit_n")
 
 
 def measure_leakage(macro: ExtractedMacro, spec: SramSpec, corner: Corner, simulator: Simulator) -> tuple[float, float]:
     """nW of the periphery and of all bitcells."""
-    [(periphery, cell)] = simulator.run([leakage_job(macro, spec, corner)])
+    [result] = simulator.run([leakage_job(macro, spec, corner)])
+    (periphery, cell), (bit, bit_n) = result["ampere"], result["volt"]
+    if max(bit, corner.voltage - bit_n) > SETTLED_V:
+        raise SpecError(f"the bitcell of {spec.name} at {corner.name} must hold its 0 while leakage is measured, and "
+                        f"stands at {bit:.2f} and {bit_n:.2f} V")
     found = periphery * corner.voltage * NANO, cell * corner.voltage * NANO * spec.n_bits
     if min(found) <= 0:
         raise SpecError(f"leakage of {spec.name} at {corner.name} must be positive, not {found} nW")
@@ -46,7 +57,9 @@ def leakage_job(macro: ExtractedMacro, spec: SramSpec, corner: Corner) -> Job:
         f"* {spec.name} leakage {corner.name}", *models(whole.transistors, corner.leakage_process),
         f".options temp={corner.celsius:g} {OPTIONS}", f"vvdd vdd 0 {corner.voltage:g}",
         f"vcell cell 0 {corner.voltage:g}", *(f"v{node(pin)} {node(pin)} 0 0" for pin in inputs), *element_lines(whole),
-        *(f".nodeset v({node(net)})={corner.voltage:g}" for net in [*high, "cell/bit_n"]),
-        *(f".nodeset v({net})=0" for net in ["cell.bit", *(f"q{k}" for k in range(len(plan.groups)))]),
-        ".save i(vvdd) i(vcell)", ".control", "set filetype=binary", "op", "write 0.raw", "quit", ".endc", ".end", ""])
-    return Job(f"{spec.name} leakage {corner.name}", deck, measure_currents, {"supplies": ["vvdd", "vcell"]})
+        *(f".ic v({node(net)})={corner.voltage:g}" for net in [*high, "cell/bit_n"]),
+        *(f".ic v({net})=0" for net in ["cell.bit", *(f"q{k}" for k in range(len(plan.groups)))]),
+        f".save i(vvdd) i(vcell) {' '.join(f'v({net})' for net in CELL)}", ".control", "set filetype=binary",
+        f"tran 1e-9 {SETTLE_S:g} 0 {STEP_S:g}", "write 0.raw", "quit", ".endc", ".end", ""])
+    return Job(f"{spec.name} leakage {corner.name}", deck, measure_currents,
+               {"supplies": ["vvdd", "vcell"], "nets": CELL})

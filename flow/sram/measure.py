@@ -74,6 +74,9 @@ def measure_pins(waves: list[Waves], settings: dict[str, Any]) -> list[dict[str,
     return result
 
 
-def measure_currents(waves: list[Waves], settings: dict[str, Any]) -> list[float]:
-    """Currents out of supplies at an operating point (A)."""
-    return [-float(waves[0][f"i({name})"][0]) for name in settings["supplies"]]
+def measure_currents(waves: list[Waves], settings: dict[str, Any]) -> dict[str, list[float]]:
+    """Currents out of supplies, the mean over the second half (A), and the levels of nets in the end (V)."""
+    wave, end = waves[0], float(waves[0]["time"][-1])
+    return {"ampere": [charge(wave["time"], -wave[f"i({name})"], end / 2, end) / (end / 2)
+                       for name in settings["supplies"]],
+            "volt": [float(wave[f"v({name})"][-1]) for name in settings["nets"]]}
