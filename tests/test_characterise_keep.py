@@ -213,7 +213,8 @@ def test_the_tree_gets_what_is_kept_with_its_licence(kept, tmp_path):
 
 def lef(**pins):
     directions = {"CLK": "INPUT", "D": "INPUT", "Q": "OUTPUT", **dict.fromkeys(("VGND", "VNB", "VPB", "VPWR"), "INOUT")}
-    macro = LefMacro((7.36, 2.72), {name: LefPin(direction) for name, direction in {**directions, **pins}.items()})
+    macro = LefMacro(size_um=(7.36, 2.72),
+                     pins={name: LefPin(direction) for name, direction in {**directions, **pins}.items()})
     return {f"{LIBRARY}__dfxtp_1": macro}
 
 

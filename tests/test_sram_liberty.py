@@ -311,7 +311,8 @@ def test_liberty_with_a_wrong_pin_is_found(old, new, message):
     ({"access": {"cell_rise": constant(-2.7, 4)}}, "not positive"),
     ({"pulses": dict.fromkeys(WIDTHS, 1.0)}, "q comes after 2.8 ns, not before the shortest period of 2 ns"),
     ({"pulses": {**dict.fromkeys(WIDTHS, 2.0), "read_low": 0.0}}, "read_low is 0 ns"),
-    ({"leakage_nw": (255.0, -1.0)}, "leakage is -1 nW"), ({"leakage_nw": (255.0, 1e10)}, "leakage is 1e"), ({"clock_rise_pf": 0.5}, "capacitance of clk"),
+    ({"leakage_nw": (255.0, -1.0)}, "leakage is -1 nW"), ({"leakage_nw": (255.0, 1e10)}, "leakage is 1e"),
+    ({"clock_rise_pf": 0.5}, "capacitance of clk"),
     ({"energy": {"read": (-9.0, 2.0)}}, "energy of a read is -7 pJ"),
 ])
 def test_numbers_that_break_physics_are_refused(changes, message):
