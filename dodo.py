@@ -18,9 +18,11 @@ DOIT_CONFIG = {
 
 parameters.check_command_line()
 DESIGNS = parameters.parse_designs(get_var("design", parameters.DESIGN.default))
+ASIC_DESIGNS = parameters.parse_designs(get_var("design", parameters.ASIC_DESIGN.default))
 WORDS = parameters.parse_words(get_var("words", parameters.WORDS.default))
 CELLS = parameters.parse_names(get_var("cell", parameters.CELL.default))
 CORNERS = parameters.parse_names(get_var("corner", parameters.CORNER.default))
+KEEP = parameters.parse_yes(get_var("keep", parameters.KEEP.default))
 TIERS = parameters.parse_tiers(get_var("tier", parameters.TIER.default))
 
 
@@ -34,7 +36,7 @@ def task__check():
 
 
 def task_sim():
-    yield tasks.group("sim", "Run a network", "Is it right? Golden, PyRTL and exported Verilog, bit for bit")
+    yield tasks.group("sim", "Run a network", "Is it right? Golden, PyRTL, Verilog, bit for bit")
     for design in DESIGNS:
         yield tasks.entry(
             tasks.sim, design, DESIGNS, name=design.name,
@@ -44,11 +46,6 @@ def task_sim():
         )
     yield tasks.entry(tasks.print_sim_table, DESIGNS, name="table",
                       task_dep=[f"sim:{design.name}" for design in DESIGNS], clean=[tasks.remove_simulators])
-
-
-def task_asic():
-    """The way to a GDS; place and route is not there yet: runs sim"""
-    return tasks.entry(tasks.say_what_asic_lacks, group="Run a network", task_dep=["sim"])
 
 
 def task_export():
@@ -64,6 +61,13 @@ def task_train():
         yield tasks.entry(tasks.train, design, designs, name=design.name)
 
 
+def task_asic():
+    yield tasks.group("asic", "Make silicon of it", "From a design to a checked GDS: every stage and gate")
+    for design in ASIC_DESIGNS:
+        yield tasks.entry(tasks.asic, design, ASIC_DESIGNS, name=design.name, task_dep=[f"sim:{design.name}"],
+                          clean=[(tasks.remove_layout, [design])])
+
+
 def task_pdk():
     """SkyWater 130: the kit's files, found or assembled"""
     return tasks.entry(tasks.pdk, group="Make silicon of it", clean=[tasks.remove_pdk])
@@ -77,11 +81,12 @@ def task_sram():
 
 def task_sramlib():
     """Liberty of SRAM macros, proved by SPICE runs: minutes"""
-    return tasks.entry(tasks.sramlib, WORDS, CORNERS, DESIGNS, group="Make silicon of it")
+    return tasks.entry(tasks.sramlib, WORDS, CORNERS, KEEP, DESIGNS, group="Make silicon of it",
+                       clean=[tasks.remove_sram_cache])
 
 
 def task_characterise():
-    """Liberty of standard cells from their layouts, with ngspice"""
+    """Liberty of standard cells from layouts, by ngspice"""
     return tasks.entry(tasks.characterise, CELLS, CORNERS, group="Make silicon of it")
 
 
@@ -91,7 +96,7 @@ def task_library():
 
 
 def task_doctor():
-    """Tools and data sets found, and how to get what is missing"""
+    """Tools and data sets found; how to get what is missing"""
     return tasks.entry(tasks.doctor, group="Look after the project", announce=False)
 
 
@@ -101,7 +106,7 @@ def task_test():
 
 
 def task_bench():
-    """Steps and cycles a second of the model and each simulator"""
+    """Steps and cycles a second, model and simulators"""
     return tasks.entry(tasks.bench, group="Look after the project", announce=False)
 
 

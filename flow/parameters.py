@@ -30,18 +30,20 @@ class Parameter:
 
 
 DESIGN = Parameter("design", "all", "shipped names with commas between them, or the path of a .yaml")
+ASIC_DESIGN = Parameter("design", "tiny", DESIGN.allowed)
 WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, names of OpenRAM macros; auto: as the designs")
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
 CELL = Parameter("cell", "all", "cells of the library without its prefix, with commas between them, or all")
 CORNER = Parameter("corner", "all", "corners with commas between them, or all")
+KEEP = Parameter("keep", "no", "yes or no: take what was measured into pdk_configs/sram")
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "sim": (DESIGN,),
-    "asic": (DESIGN,),
+    "asic": (ASIC_DESIGN,),
     "export": (DESIGN,),
     "train": (DESIGN,),
     "pdk": (),
     "sram": (WORDS, DESIGN),
-    "sramlib": (WORDS, CORNER),
+    "sramlib": (WORDS, CORNER, KEEP),
     "bench": (),
     "characterise": (CELL, CORNER),
     "library": (),
@@ -157,6 +159,17 @@ def parse_names(value: str) -> tuple[str, ...] | None:
     (('inv_1', 'buf_4'), None)
     """
     return None if value == "all" else tuple(dict.fromkeys(value.split(",")))
+
+
+def parse_yes(value: str, name: str = KEEP.name) -> bool:
+    """True for yes, False for no.
+
+    >>> parse_yes("yes"), parse_yes("no")
+    (True, False)
+    """
+    if value not in ("yes", "no"):
+        raise InvalidDodoFile(f"{name} must be yes or no, not {value!r}")
+    return value == "yes"
 
 
 def parse_tiers(value: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ renamed to `<result>`. What a killed or failed run leaves has another name than 
 person can look into it, and the next run removes it.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -26,6 +27,7 @@ from flow.metrics import Metrics, Value, check_values, load_metrics, write_metri
 from flow.tool import find_tool, run_tool, tool_version
 from golden.spec import SpecError
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -101,7 +103,8 @@ def finished_step(step: Step, result: Path, config: Any, inputs: Sequence[Path] 
     """The metrics in `result`, or None unless they were made from this configuration, these inputs and these tools."""
     try:
         metrics = load_metrics(result / "metrics.json")
-        same_config = msgspec.json.decode((result / "config.json").read_bytes()) == msgspec.to_builtins(config)
+        wanted = msgspec.json.decode(msgspec.json.encode(config))             # as it reads back: tuples are lists
+        same_config = msgspec.json.decode((result / "config.json").read_bytes()) == wanted
         same_inputs = metrics.inputs == {input_name(path): file_sha256(path) for path in inputs}
     except (SpecError, OSError, msgspec.DecodeError):
         return None
@@ -152,8 +155,11 @@ def _fresh_folder(result: Path) -> Iterator[Path]:
     unfinished.mkdir()
     try:
         yield unfinished
-    except Exception:
+    except Exception as error:
         shutil.rmtree(result, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise SpecError(f"no room is left on the disk for {unfinished}: free some, then run this again; it goes "
+                            f"on with this step ({error})") from error
         raise
     if result.exists():
         os.replace(result, old)                    # a folder cannot be renamed onto one that is not empty

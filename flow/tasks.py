@@ -133,8 +133,23 @@ def print_sim_table(designs: list[DesignFile], failed: str | None = None) -> Non
     print_table([load_metrics(sim_result(design)) for design in designs], failed=failed)
 
 
-def say_what_asic_lacks() -> None:
-    print("asic: the layout (place, route, GDS) is not there yet; what ran is sim, the first half of the way")
+def asic(design: DesignFile, designs: list[DesignFile]) -> None:
+    """One design of several; before the first, what can be told of all of them without long work."""
+    from flow.asic import run_asic
+    from flow.chip import check_chips
+    from flow.steps.asic_table import print_asic
+    from flow.steps.pdk import run_pdk
+    if design == designs[0]:
+        check_chips([each.reference for each in designs])
+    kit = run_pdk(BUILD)
+    results = run_asic(design.reference, kit, BUILD)
+    print_asic(design.name, results, BUILD / f"{design.name}-{kit.config.name}",
+               {name: corner.process for name, corner in kit.config.corners.items()})
+
+
+def remove_layout(design: DesignFile) -> None:
+    for folder in BUILD.glob(f"{design.name}-sky130*"):
+        rmtree(folder, ignore_errors=True)
 
 
 def export(design: DesignFile) -> None:
@@ -181,12 +196,25 @@ def sram(words: tuple[str, ...], designs: list[DesignFile]) -> None:
         print("these designs have no SRAM macro")
 
 
-def sramlib(words: tuple[str, ...], corners: tuple[str, ...] | None, designs: list[DesignFile]) -> None:
-    """Liberty of generated macros at the corners (None: all); the views are made first where they are not there."""
+def sramlib(words: tuple[str, ...], corners: tuple[str, ...] | None, keep: bool, designs: list[DesignFile]) -> None:
+    """Liberty of generated macros at the corners (None: all); the views are made first where they are not there.
+
+    keep: takes the measurements into pdk_configs/sram.
+    """
     from flow.characterise.corner import CORNERS, find_corner
     from flow.steps.pdk import run_pdk
-    from flow.steps.sram import print_electrical, print_licence, print_sram, run_electrical, run_sram, specs_of
+    from flow.steps.sram import (
+        keep_or_compare,
+        print_electrical,
+        print_licence,
+        print_sram,
+        run_electrical,
+        run_sram,
+        specs_of,
+    )
     wanted = tuple(find_corner(corner).name for corner in corners or tuple(CORNERS))
+    if keep and set(wanted) != set(CORNERS):
+        raise SpecError(f"keep=yes needs all corners ({', '.join(CORNERS)}), not corner={','.join(wanted)}")
     ready_made = [word for word in words if word in OPENRAM_MACROS]
     if ready_made:
         raise SpecError(f"words must be of generated macros, not {', '.join(ready_made)}: these come with their "
@@ -196,6 +224,7 @@ def sramlib(words: tuple[str, ...], corners: tuple[str, ...] | None, designs: li
     for spec in specs_of(shapes):
         print_sram(spec, run_sram(spec, kit, BUILD), BUILD)
         print_electrical(spec, wanted, run_electrical(spec, kit, wanted, BUILD))
+        keep_or_compare(spec, wanted, BUILD, keep)
     print_licence() if shapes else print("these designs have no generated SRAM macro")
 
 
@@ -215,6 +244,11 @@ def macros_of(designs: Iterable[DesignFile]) -> list[str]:
 
 def remove_srams() -> None:
     rmtree(BUILD / "sram", ignore_errors=True)
+
+
+def remove_sram_cache() -> None:
+    """Simulations of macros, which take an hour to make again."""
+    rmtree(BUILD / "sram-cache", ignore_errors=True)
 
 
 def characterise(cells: tuple[str, ...] | None, corners: tuple[str, ...] | None) -> None:

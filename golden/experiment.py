@@ -21,7 +21,8 @@ import yaml
 
 from golden.dataset import Dataset, DataSpec, check_fits_model, load_dataset
 from golden.fit import TrainSpec
-from golden.spec import ModelSpec, QuantSpec, SpecError, load_spec
+from golden.spec import ModelSpec, QuantSpec, SpecError
+from golden.spec_load import load_spec
 from golden.train import train_weights
 from golden.yaml_file import load_yaml
 

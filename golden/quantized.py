@@ -22,9 +22,8 @@ from golden.spec import (
     QuantSpec,
     SpecError,
     check_int,
-    load_model_spec,
-    load_quant_spec,
 )
+from golden.spec_load import load_model_spec, load_quant_spec
 
 FILE_FORMAT = "stillwater quantised model 1"
 

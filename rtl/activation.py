@@ -12,7 +12,8 @@ import pyrtl
 from pyrtl import Const, WireVector
 
 from golden.activation import PwlTable
-from rtl.fixed_wire import FormatError, round_shift, sign_extend, signed_difference, signed_sum
+from rtl.carry_save import CarrySave, add_all, multiply
+from rtl.fixed_wire import FormatError, sign_extend, signed_difference
 from rtl.registers import delay, table
 
 PREACT_BITS = 16
@@ -80,12 +81,30 @@ def _build_piecewise_linear(
     base, slope = delay(base, f"{name}_base"), delay(slope, f"{name}_slope")
     dx = delay(magnitude[:dx_bits], f"{name}_dx")
 
-    product = delay(slope * dx, f"{name}_rise")
-    rise = round_shift(pyrtl.concat(Const(0, 1), product), pwl.slope_frac)
-    unsigned_tanh = signed_sum(17, pyrtl.concat(Const(0, 1), delay(base, f"{name}_base_late")), rise[:17])
+    rise = multiply(slope, dx, left_signed=False, right_signed=False).delayed(f"{name}_rise")
     sign = delay(negative, f"{name}_sign", 3)
-    tanh = pyrtl.select(sign, signed_difference(17, Const(0, 17), unsigned_tanh), unsigned_tanh)
-    if sigmoid is None:
-        return tanh[:16]
-    half = signed_sum(18, tanh, Const(_ONE + 1, 18))[1:17]
-    return pyrtl.select(delay(sigmoid, f"{name}_is_sigmoid", 3), half, tanh[:16])
+    is_sigmoid = Const(0, 1) if sigmoid is None else delay(sigmoid, f"{name}_is_sigmoid", 3)
+    total = _signed_sum_of_line(pwl.slope_frac, delay(base, f"{name}_base_late"), rise, sign, is_sigmoid)
+    tanh = total[pwl.slope_frac :][:16]
+    return tanh if sigmoid is None else pyrtl.select(is_sigmoid, total[pwl.slope_frac + 1 :][:16], tanh)
+
+
+def _signed_sum_of_line(
+    frac: int, base: WireVector, rise: CarrySave, sign: WireVector, is_sigmoid: WireVector
+) -> WireVector:
+    """What >> frac is tanh, and >> (frac + 1) the sigmoid, in one carry chain; frac is at least 4.
+
+    With N = base * 2^frac + rise + 2^(frac-1), tanh is N >> frac or its negative, and the sigmoid
+    (tanh + 2^15 + 1) >> 1. Because -(N >> frac) = (~N + 2^frac) >> frac and ~N is the sum of the three inverted words
+    + 2 - 2^(frac-1), negative or not all is
+
+        (the three words, each inverted for a negative) + 2^(frac-1) + 2 * negative + (2^15 + 1) * 2^frac * sigmoid
+    """
+    if frac < 4:
+        raise FormatError(f"slopes must have at least 4 fraction bits, not {frac}: the constants would overlap")
+    width = frac + 18
+    words = [pyrtl.concat(base, Const(0, frac)).zero_extended(width), *rise.terms(width)]
+    every = pyrtl.concat_list([sign] * width)
+    constant = pyrtl.concat(Const(0, 2), is_sigmoid, Const(0, 14), is_sigmoid, Const(1, 1), Const(0, frac - 3), sign,
+                            Const(0, 1))
+    return add_all([*(word ^ every for word in words), constant])

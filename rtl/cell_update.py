@@ -24,8 +24,9 @@ from pyrtl import Const, Register, WireVector
 from golden.activation import make_table
 from golden.quantize import QuantizedModel
 from rtl.activation import PREACT_BITS, ActivationSelect, build_activation
+from rtl.carry_save import add_all, multiply
 from rtl.config import DesignConfig
-from rtl.fixed_wire import round_shift, saturate, sign_extend, signed_difference, signed_product, signed_sum
+from rtl.fixed_wire import round_shift, saturate, sign_extend, signed_difference
 from rtl.mac_array import ShadowHead
 from rtl.registers import delay, hold, index_width, select_from, table
 from rtl.sequencer import Slot
@@ -215,7 +216,8 @@ def _build_product(
 ) -> WireVector:
     """a * b + addend of the slot, three registers deep, before narrowing: fraction 30 for c and h, 27 for n, 22 for rh.
 
-    The product is split at b's low byte, so that neither half is a long multiplier. The addend is 16 bits wide
+    The product is split at b's low byte, so that neither half is a long multiplier; all carries are one chain, that of
+    the total. The addend is 16 bits wide
     with its lowest bit at 2^15: every addend of the contract is.
     """
     a, b, addend = _operands(s, act, slot, reads, name)
@@ -223,18 +225,18 @@ def _build_product(
     total = Register(width, f"{name}_total")
     terms = []
     if addend is not None:
-        terms.append(pyrtl.concat(delay(addend, f"{name}_addend", 2), Const(0, 15)))
+        terms.append(sign_extend(pyrtl.concat(delay(addend, f"{name}_addend", 2), Const(0, 15)), width))
     if a is not None:
         a, b = delay(a, f"{name}_a"), delay(b, f"{name}_b")
-        low = delay(signed_product(a, pyrtl.concat(Const(0, 1), b[:8])), f"{name}_low")
-        high = delay(signed_product(a, b[8:]), f"{name}_high")
-        terms += [low, pyrtl.concat(high, Const(0, 8))]
+        low = multiply(a, b[:8], right_signed=False).delayed(f"{name}_low")
+        high = multiply(a, b[8:]).delayed(f"{name}_high")
+        terms += [*low.terms(width), *high.terms(width, shift=8)]
     if _has(slot, "lstm_g"):
         # f*c is the total of the slot before g's; align its fraction 15+n with i*g's 30.
         is_g = slot.does["lstm_g"].at(ACTIVATED + 2)
         aligned = _by_cell_format(design, qmodel, slot, ACTIVATED + 2, lambda n: round_shift(total, n - 15)[:width])
         terms.append(pyrtl.select(is_g, aligned, Const(0, width)))
-    total.next <<= signed_sum(width, *terms)
+    total.next <<= add_all(terms)
     return total
 
 

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 from golden.dataset import DataSpec
 from golden.fit import TrainSpec
-from golden.spec import ModelSpec, QuantSpec, Spec, SpecError, check_choice, check_int, load_spec
+from golden.spec import ModelSpec, QuantSpec, Spec, SpecError, check_choice, check_int
+from golden.spec_load import load_spec
 from golden.yaml_file import load_yaml
 from rtl.layout import UNIT_KINDS, Layout, build_layout
 
@@ -92,7 +93,8 @@ class DatapathConfig(Spec, frozen=True):
 
 class DesignConfig(Spec, frozen=True, dict=True):
     """Everything that a design file says; `name` is the file's name without ending, `weights_dir` the folder of
-    its weights: golden/trained for shipped designs, the design file's own for others."""
+    its weights: golden/trained for shipped designs, the design file's own for others. `asic` is what the layout is
+    asked for; flow/asic_spec.py says and checks what may stand there."""
 
     derived_fields: ClassVar[tuple[str, ...]] = ("name", "weights_dir")
 
@@ -106,6 +108,7 @@ class DesignConfig(Spec, frozen=True, dict=True):
     clock_period_ns: float
     train: TrainSpec = TrainSpec()
     quant: QuantSpec = QuantSpec()
+    asic: dict[str, Any] = {}
 
     @cached_property
     def layout(self) -> Layout:

@@ -35,12 +35,6 @@ def signed_difference(width_bits: int, left: WireVector, right: WireVector) -> W
     return (sign_extend(left, width_bits) - sign_extend(right, width_bits))[:width_bits]
 
 
-def signed_product(left: WireVector, right: WireVector) -> WireVector:
-    """Exact two's complement product, as wide as both operands together."""
-    width = len(left) + len(right)
-    return (sign_extend(left, width) * sign_extend(right, width))[:width]
-
-
 def saturate(wire: WireVector, width_bits: int) -> WireVector:
     """Narrow to `width_bits`, clamping to the most negative or most positive code.
 

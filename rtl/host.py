@@ -5,16 +5,19 @@ read. Bank words and states are the datapath's own: they are granted only while 
 a step from starting in the same cycle; a request while busy gets err.
 """
 
+import functools
+import operator
 from dataclasses import dataclass
 
 import pyrtl
-from pyrtl import Const, WireVector
+from pyrtl import Const, Register, WireVector
 
 from rtl import address_map as amap
 from rtl.config import STATE_WINDOW, DesignConfig
 from rtl.registers import ControlRegisters, delay, select_from
 
 _INDEX_BITS = (STATE_WINDOW - 1).bit_length()
+_HALF = 16
 _READ_CYCLES = 2  # granted -> bank word or state at the multiplexer
 
 
@@ -46,15 +49,17 @@ class DatapathStatus:
 class Grant:
     """An access of the host to bank words or states, in the cycle in which it is granted.
 
-    any: a step must not begin. bank bits: one bit a bank; address, data (one bank word), mask: the word.
+    may_start: a step may begin: nothing above the registers is asked for, which is known long before the grant is.
+    on_bus: the memories' address is the host's. bank bits: one bit a bank; address, data (one bank word), mask: the
+    word. write_h and write_c are those of the cycle before; the bus still holds stream, index and value.
     """
 
-    any: WireVector
+    may_start: WireVector
+    on_bus: WireVector
     bank: list[WireVector]
     address: WireVector
     data: WireVector
     mask: WireVector
-    read_h: WireVector
     write_h: WireVector
     write_c: WireVector
     stream: WireVector
@@ -67,7 +72,8 @@ class Host:
 
     def __init__(self, design: DesignConfig, layout_crc: int, ports: WishbonePorts, registers: ControlRegisters):
         self.design, self.layout_crc, self.ports, self.registers = design, layout_crc, ports, registers
-        self.ctrl = registers.make(4, "host_ctrl")
+        self._ctrl = registers.make(3, "host_ctrl")
+        self.ctrl = pyrtl.concat(self._ctrl[1:], Const(0, 1), self._ctrl[0])    # soft reset reads 0
         self.soft_reset = registers.make(1, "host_soft_reset")
         self.ack = registers.make(1, "host_ack")
         self.err = registers.make(1, "host_err")
@@ -119,16 +125,18 @@ class Host:
             for k in range(datapath.lanes_per_bank)
         ]
         data = pyrtl.concat_list([ports.dat[: min(32, datapath.word_bits)]] * pieces)
+        above_registers = self.request & (ports.adr[14:] != 0)
+        registers = self.registers
         return Grant(
-            any=self.granted,
+            may_start=self.enabled & ~above_registers,
+            on_bus=above_registers & ~busy,
             # A write without any byte enabled must not look like a read.
             bank=[self.granted & bank & (~ports.we | pyrtl.or_all_bits(ports.sel)) for bank in self.is_bank],
             address=self.word,
             data=data,
             mask=pyrtl.concat_list(mask),
-            read_h=self.granted & self.is_h & ~ports.we,
-            write_h=write & self.is_h & ports.sel[0],
-            write_c=write & self.is_c & ports.sel[0],
+            write_h=registers.delayed(write & self.is_h & ports.sel[0], "host_write_h") & self.asking,
+            write_c=registers.delayed(write & self.is_c & ports.sel[0], "host_write_c") & self.asking,
             stream=self.stream,
             index=self.index,
             value=ports.dat[:16],
@@ -151,8 +159,8 @@ class Host:
         def written(address: int) -> WireVector:
             return write & (number == address // 4) & ports.sel[0]
 
-        ctrl_bits = pyrtl.concat(ports.dat[2:4], Const(0, 1), ports.dat[0])
-        registers.set_next(self.ctrl, pyrtl.select(written(amap.CTRL), ctrl_bits, self.ctrl))
+        ctrl_bits = pyrtl.concat(ports.dat[2:4], ports.dat[0])
+        registers.set_next(self._ctrl, pyrtl.select(written(amap.CTRL), ctrl_bits, self._ctrl))
         registers.set_next(self.soft_reset, written(amap.CTRL) & ports.dat[amap.CTRL_SOFT_RESET])
         ended = registers.make(1, "host_ended")
         cleared = written(amap.STATUS) & ports.dat[amap.STATUS_ENDED]
@@ -182,22 +190,49 @@ class Host:
             amap.STATUS_X_WAITING: status.x_waiting,
             amap.STATUS_Y_WAITING: status.y_waiting,
         }
-        n_sequences = registers.make(32, "host_n_sequences")
-        ended_count = sum((bit.zero_extended(3) for bit in status.ended), Const(0, 3))
-        registers.set_next(n_sequences, (n_sequences + ended_count)[:32])
-        n_steps = registers.make(32, "host_n_steps")
-        registers.set_next(n_steps, (n_steps + status.step_start)[:32])
-
-        clear = pyrtl.or_all_bits(pyrtl.concat_list([written(address) for address in amap.CYCLES.values()]))
-        counters = []
-        for name in amap.CYCLE_COUNTERS:
-            counter = registers.make(32, f"host_cycles_{name}")
-            counted = (counter + status.causes[name])[:32]
-            registers.set_next(counter, pyrtl.select(clear, Const(0, 32), counted))
-            counters.append(counter)
+        ended_now = registers.delayed(status.ended, "host_ended_now")
+        n_sequences = self._count("host_n_sequences", sum((bit.zero_extended(3) for bit in ended_now), Const(0, 3)))
+        n_steps = self._count("host_n_steps", registers.delayed(status.step_start, "host_step_start"))
+        counters = self._cycle_counters(status.causes, written)
         fixed = [Const(v, 32) for v in (amap.ID_VALUE, self.layout_crc, shape, sizes)]
         state = [self.ctrl, pyrtl.concat_list([flags[bit] for bit in sorted(flags)])]
         return fixed + [value.zero_extended(32) for value in state] + [n_sequences, n_steps] + counters
+
+    def _halves(self, name: str) -> tuple[Register, Register]:
+        """A 32-bit counter in two halves, low first: no carry goes through more than one of them."""
+        return self.registers.make(_HALF, f"{name}_low"), self.registers.make(_HALF, f"{name}_high")
+
+    def _count(self, name: str, more: WireVector) -> WireVector:
+        """A counter that grows by `more` every cycle."""
+        low, high = self._halves(name)
+        total = (low.zero_extended(_HALF + 1) + more)[: _HALF + 1]
+        counts = pyrtl.or_all_bits(more)
+        self.registers.set_next(low, pyrtl.select(counts, total[:_HALF], low))
+        self.registers.set_next(high, pyrtl.select(counts & total[_HALF], (high + 1)[:_HALF], high))
+        return pyrtl.concat(high, low)
+
+    def _cycle_counters(self, causes: dict[str, WireVector], written) -> list[WireVector]:
+        """Busy cycles by cause. At most one cause holds at a time, so that one incrementer serves all counters.
+
+        It works one cycle after the cause, as clearing does, which keeps the controller out of its carries.
+        """
+        registers = self.registers
+        any_written = pyrtl.or_all_bits(pyrtl.concat_list([written(address) for address in amap.CYCLES.values()]))
+        clear = registers.delayed(any_written, "host_cycles_clear")
+        counters = [self._halves(f"host_cycles_{name}") for name in amap.CYCLE_COUNTERS]
+        now = [registers.delayed(causes[name], f"host_cause_{name}") for name in amap.CYCLE_COUNTERS]
+        zero = Const(0, _HALF)
+
+        def chosen(half: int) -> WireVector:
+            words = [pyrtl.select(bit, halves[half], zero) for bit, halves in zip(now, counters, strict=True)]
+            return functools.reduce(operator.or_, words)
+
+        low, high = chosen(0), chosen(1)
+        more_low, more_high, carry = (low + 1)[:_HALF], (high + 1)[:_HALF], pyrtl.and_all_bits(low)
+        for bit, halves in zip(now, counters, strict=True):
+            for half, more, counts in zip(halves, (more_low, more_high), (bit, bit & carry), strict=True):
+                registers.set_next(half, pyrtl.select(clear, zero, pyrtl.select(counts, more, half)))
+        return [pyrtl.concat(high, low) for low, high in counters]
 
     def _memory_word(self, bank_words: list[WireVector], h: list[WireVector], c: list[WireVector]) -> WireVector:
         """What the granted read asked for; the address is held by the bus until the answer."""

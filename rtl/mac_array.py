@@ -2,7 +2,8 @@
 
 A lane takes one byte of its bank's word every cycle. In a header word the byte is a piece of the bias or the
 row's shift; in a column word it is a weight, and all lanes multiply theirs by the same element of x or h. With S
-streams a lane has S multipliers and accumulators behind one weight.
+streams a lane has S multipliers and accumulators behind one weight. A product is two words (rtl/carry_save.py); the
+accumulator's carry chain is the only one of a lane.
 
 Stages, counted from the controller's cycle: +2 the bank's word and the element are read, +3 product, +4
 accumulate, +5 copy into the shadow registers, +6 the update sees the first lane there. The shadow registers are
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 import pyrtl
 from pyrtl import Register, WireVector
 
+from rtl.carry_save import CarrySave, add_all, multiply
 from rtl.config import LANE_BITS, DesignConfig
 from rtl.controller import Issue
-from rtl.fixed_wire import sign_extend, signed_product, signed_sum
+from rtl.fixed_wire import drive, sign_extend
 from rtl.layout import HEADER_WORDS_BIAS
 from rtl.registers import ControlRegisters, Pipeline, delay
 
@@ -89,21 +91,23 @@ def build_pe(
     shift = Register(SHIFT_BITS, f"{name}_shift")
     accumulators = []
     for s, element in enumerate(elements):
-        exact = sign_extend(signed_product(weight, element), 2 * LANE_BITS)
-        product = Register(2 * LANE_BITS, f"{name}_product_s{s}")
-        product.next <<= pyrtl.select(control.product_is_byte, byte.zero_extended(2 * LANE_BITS), exact)
+        exact = multiply(element, weight)
+        product = CarrySave(Register(len(exact.total), f"{name}_product_s{s}"),
+                            Register(len(exact.carry), f"{name}_product_carry_s{s}"))
+        product.total.next <<= pyrtl.select(control.product_is_byte, byte.zero_extended(len(exact.total)), exact.total)
+        drive(product.carry, exact.carry)
         accumulators.append(_build_accumulator(design, product, control, f"{name}_acc_s{s}"))
         if s == 0:
-            shift.next <<= pyrtl.select(control.header_last, product[SHIFT_BITS:LANE_BITS], shift)
+            shift.next <<= pyrtl.select(control.header_last, product.total[SHIFT_BITS:LANE_BITS], shift)
     return accumulators, shift
 
 
-def _build_accumulator(design: DesignConfig, product: Register, control: LaneControl, name: str) -> Register:
+def _build_accumulator(design: DesignConfig, product: CarrySave, control: LaneControl, name: str) -> Register:
     """acc + product in column cycles; the bias, a byte at a time, in header cycles."""
     width = design.acc_bits
     acc = Register(width, name)
-    total = signed_sum(width, acc, product)
-    byte = product[:LANE_BITS]
+    total = add_all([acc, *product.terms(width)])
+    byte = product.total[:LANE_BITS]
     high_bits = width - _BIAS_HIGH_BIT
     zero = pyrtl.Const(0, LANE_BITS)
     high = sign_extend(byte[:SHIFT_BITS], high_bits)

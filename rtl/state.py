@@ -23,11 +23,10 @@ from rtl.timing import ACTIVATED, NARROWED
 class HostState:
     """The host's access to states; index counts the units of all cells, stream is a number.
 
-    read: the next column read is the host's; write_h, write_c: store value (16 bits) at the end of the cycle.
-    c_index: where c is read; used while the datapath is not busy.
+    write_h, write_c: store value (16 bits) at the end of the cycle. c_read: c is read for the host; used while the
+    datapath is not busy.
     """
 
-    read: WireVector
     write_h: WireVector
     write_c: WireVector
     stream: WireVector
@@ -77,7 +76,8 @@ def build_columns(
 ) -> list[WireVector]:
     """The element that the issued column multiplies, one s8.7 a stream, two cycles after `issue`.
 
-    The state that the host asks for takes the same way.
+    The state that the host asks for takes the same way whenever no column can be issued: in a step's first words and
+    in all other header words, which need no element.
     """
     layout = design.layout
     phases, streams = layout.phases, design.datapath.streams
@@ -94,14 +94,15 @@ def build_columns(
     offsets = [[layout.cell_offsets[s.cell] if s.source[0] == "h" else 0 for s in p.segments] for p in phases]
     width = index_width(max([layout.n_states, design.model.input_size, *design.model.hidden_sizes]))
     index = (issue.k + by_segment(offsets, width))[:width]
+    for_host = issue.part == 0
     host_index = host.index.zero_extended(max(width, len(host.index)))[:width]
-    index = delay(pyrtl.select(host.read, host_index, index), "col_index")
-    from_x = delay(is_source("x") & ~host.read, "col_from_x")
-    from_rh = delay(is_source("rh") & ~host.read, "col_from_rh") if state.rh else None
-    old = is_source("h_old") | host.read
+    index = delay(pyrtl.select(for_host, host_index, index), "col_index")
+    from_x = delay(is_source("x") & ~for_host, "col_from_x")
+    from_rh = delay(is_source("rh") & ~for_host, "col_from_rh") if state.rh else None
+    old = is_source("h_old") | for_host
     every = lambda bit: pyrtl.concat_list([bit] * streams)  # noqa: E731 - one bit for each stream
     use_half = delay(half ^ every(~old), "col_half")
-    zero = delay(x.first & every(is_source("h_old") & ~host.read), "col_zero")
+    zero = delay(x.first & every(is_source("h_old") & ~for_host), "col_zero")
     x_buffer = delay(x.toggle, "col_x_buffer")
 
     elements = []

@@ -83,7 +83,7 @@ def _build(design: DesignConfig, qmodel: QuantizedModel, probe) -> SramPorts:
     y_streams = WireVector(streams, "y_streams")
     issue = build_controller(
         design.layout,
-        ControllerInputs(x.ready, host.enabled & ~grant.any, pyrtl.or_all_bits(y_streams), y_busy),
+        ControllerInputs(x.ready, grant.may_start, pyrtl.or_all_bits(y_streams), y_busy),
         registers,
     )
     drive(step_end, issue.step_end)
@@ -123,7 +123,7 @@ def _drive_banks(
     """Registered memory ports: the controller's word while it issues, else what the host was granted."""
     banks = design.datapath.banks
     address = issue.address.zero_extended(max(len(sram.address), len(issue.address)))[: len(sram.address)]
-    drive(sram.address, delay(pyrtl.select(issue.valid, address, grant.address), "bank_address"))
+    drive(sram.address, delay(pyrtl.select(grant.on_bus, grant.address, address), "bank_address"))
     drive(sram.write_data, delay(grant.data, "bank_write_data"))
     enable = pyrtl.select(issue.valid, Const((1 << banks) - 1, banks), pyrtl.concat_list(grant.bank))
     drive(sram.enable, registers.delayed(enable, "bank_enable"))
@@ -134,7 +134,6 @@ def _drive_banks(
 
 def _host_state(grant: Grant, host: Host) -> HostState:
     return HostState(
-        read=grant.read_h,
         write_h=grant.write_h,
         write_c=grant.write_c,
         stream=grant.stream,

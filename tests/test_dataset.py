@@ -8,7 +8,8 @@ import pytest
 
 from golden import dataset
 from golden.dataset import DataSpec, check_fits_model, fold, load_dataset
-from golden.spec import CellSpec, ModelSpec, OutputSpec, SpecError, load_spec
+from golden.spec import CellSpec, ModelSpec, OutputSpec, SpecError
+from golden.spec_load import load_spec
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,8 @@ def test_doits_own_options_of_list_still_work():
     (["list", "-x"], "there is no option -x; ./stillwater shows the tasks"),
     (["-n", "sim"], "invalid literal for int() with base 10: 'sim'; ./stillwater shows the tasks"),
     (["sim", "design=mine.yml"], "a design file must end in .yaml, not .yml; rename it"),
-    (["sim", "design=/tmp/my-net.yaml"], "there is no such file"),
-    (["list", "colour=red"], "the tasks take the parameters cell, corner, design, tier, words, not 'colour'"),
+    (["sim", "design=nowhere/mine.yaml"], "there is no such file"),
+    (["list", "colour=red"], "the tasks take the parameters cell, corner, design, keep, tier, words, not 'colour'"),
 ])
 def test_a_wrong_word_gets_one_message(args, message):
     done = doit(*args)
@@ -101,9 +101,9 @@ def test_a_folder_and_a_name_that_verilog_cannot_have_are_refused(tmp_path):
     (tmp_path / "folder.yaml").mkdir()
     with pytest.raises(InvalidDodoFile, match="design=folder.yaml: that is a folder"):
         parse_designs("folder.yaml", cwd=tmp_path)
-    (tmp_path / "my-net.yaml").touch()
+    (tmp_path / "two-layers.yaml").touch()
     with pytest.raises(InvalidDodoFile, match="letters, digits and _, because it names Verilog modules; rename it"):
-        parse_designs("my-net.yaml", cwd=tmp_path)
+        parse_designs("two-layers.yaml", cwd=tmp_path)
 
 
 def test_a_shipped_design_by_its_path_is_the_shipped_design():
@@ -120,7 +120,7 @@ def test_a_shipped_design_by_its_path_is_the_shipped_design():
 def test_a_bad_design_stops_all_before_the_first_long_step(tmp_path, broken, message):
     (tmp_path / "last.yaml").write_text(broken or (DESIGNS / "tiny.yaml").read_text())
     database = f"--db-file={tmp_path / 'doit.db'}"                    # as if nothing had been run yet
-    done = doit("run", database, "sim", f"design=tiny,vowels,{tmp_path / 'last.yaml'}")
+    done = doit("run", database, "sim", f"design=tiny,{tmp_path / 'last.yaml'}")
     assert done.returncode != 0
     [line] = [line for line in done.stdout.splitlines() if "failed" in line]
     assert line.startswith("check:last failed: ") and message.format(folder=tmp_path) in line
@@ -128,7 +128,7 @@ def test_a_bad_design_stops_all_before_the_first_long_step(tmp_path, broken, mes
 
 
 def test_a_bad_design_stops_training_before_the_first_one(tmp_path):
-    text = (DESIGNS / "tiny.yaml").read_text().replace("epochs: 200", "epochs: 1")
+    text = (DESIGNS / "tiny.yaml").read_text().replace("epochs: 200", "epochs: 1").replace("words: 36", "words: 64")
     (tmp_path / "first.yaml").write_text(text.replace("tiny.npz", "first.npz"))
     (tmp_path / "last.yaml").write_text(text.replace("input_size: 2", "input_size: 3"))
     first, last = (DesignFile(name, tmp_path / f"{name}.yaml") for name in ("first", "last"))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtl.fixed_wire import FormatError, drive, round_shift, saturate, sign_extend, signed_product
+from rtl.carry_save import add_all, multiply
+from rtl.fixed_wire import FormatError, drive, round_shift, saturate, sign_extend
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +53,29 @@ def test_saturation_clamps(number, width):
 
 
 @settings(max_examples=100, deadline=None)
-@given(numbers(1, 17), numbers(1, 17))
-def test_products_are_exact(left, right):
-    assert evaluate(signed_product, left, right) == left[1] * right[1]
+@given(numbers(1, 17), numbers(1, 17), st.sampled_from([(True, True), (True, False), (False, False)]))
+def test_products_are_exact(left, right, signs):
+    """Whatever the two words are, their sum is the product, also when they are extended and shifted."""
+    def build(a, b):
+        product = multiply(a, b, *signs)
+        return add_all(product.terms(len(product.total) + 5, shift=3))
+    a, b = (value if signed else value & ((1 << width) - 1)
+            for (width, value), signed in zip((left, right), signs, strict=True))
+    assert evaluate(build, left, right) == 8 * a * b
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(numbers(9, 9), min_size=1, max_size=9))
+def test_sum_of_many_terms_is_exact(terms):
+    exact = sum(value for _, value in terms)
+    assert evaluate(lambda *words: add_all([sign_extend(word, 13) for word in words]), *terms) == exact
+
+
+def test_terms_of_several_widths_and_wrong_signs_are_refused():
+    with pytest.raises(FormatError, match="the same width, not 3, 4 bits"):
+        add_all([pyrtl.Const(1, 3), pyrtl.Const(1, 4)])
+    with pytest.raises(FormatError, match="a signed factor must come first"):
+        multiply(pyrtl.Const(1, 3), pyrtl.Const(1, 3), left_signed=False)
 
 
 @pytest.mark.parametrize(("value", "rounded"), [(3, 2), (1, 1), (-1, 0), (-3, -1), (2, 1), (-2, -1)])

@@ -1,6 +1,5 @@
 """The layout's steps on files, and the official design rules on what they leave: rows, taps, grid, fill, macros."""
 
-import fcntl
 import os
 
 import klayout.db as kdb
@@ -8,6 +7,7 @@ import pytest
 import test_sram
 from physical_kit import CONFIG
 from random_netlist import random_netlist
+from shared_build import shared_build
 
 from flow.floorplan.spec import FloorplanSpec
 from flow.metrics import load_metrics
@@ -31,13 +31,8 @@ SPEC, FAST = test_sram.SPEC, PlaceSpec(effort=1)
 
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if base.name.startswith("popen") else base
-    with (base / "sram.lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        patch.setenv("HOME", "/nonexistent")
-        patch.delenv("PDK_ROOT", raising=False)
-        return run_pdk(base / "build")
+    with shared_build(tmp_path_factory) as build:
+        return run_pdk(build)
 
 
 def run_steps(folder, pdk, netlist, macro_views, **demands):

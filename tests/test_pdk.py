@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from flow.metrics import load_metrics
 from flow.pdk import assemble as assembly
 from flow.pdk.config import CONFIGS, load_pdk_config, parse_pdk_config
 from flow.pdk.crosscheck import check_cells, compare_cells, compare_tracks, read_gds_pins
-from flow.pdk.drc import check_drc, parse_drc_report
+from flow.pdk.drc import check_drc, parse_drc_report, run_drc
 from flow.pdk.lef import parse_lef
 from flow.pdk.liberty import load_packed, packed_path
 from flow.pdk.tree import MANIFEST, Pdk, embedded_root, load_pdk
@@ -247,3 +248,12 @@ def test_manifest_that_is_no_manifest_is_refused(tmp_path):
     (tmp_path / MANIFEST).write_text(json.dumps({"name": 1}))
     with pytest.raises(SpecError, match="forget pdk"):
         assembly.load_manifest(tmp_path / MANIFEST)
+
+
+def test_a_deck_that_leaves_no_report_is_refused(tmp_path):
+    work = SimpleNamespace(folder=tmp_path, log=tmp_path / "step.log", run_tool=lambda *args, **settings: None)
+    with pytest.raises(SpecError, match=r"sky130.lydrc left no report \(.*step.log\)"):
+        run_drc(work, Path("sky130.lydrc"), tmp_path / "x.gds", "x")
+    (tmp_path / "drc.lyrdb").write_text("<report-database><categories><category><name>'m1.1'</name></category>"
+                                        "</categories></report-database>")
+    assert run_drc(work, Path("sky130.lydrc"), tmp_path / "x.gds", "x") == {}

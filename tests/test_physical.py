@@ -78,12 +78,12 @@ def netlist():
 
 def test_orientations_are_those_of_klayout():
     """A cell with an L placed by KLayout's transformation and by ours; the outline's corner stays at the place."""
-    from flow.physical.gds import TURNS, _transformation
+    from flow.physical.gds import TURNS, transformation
     cell = CELLS["mem"]
     for orientation in ORIENTATIONS:
         placed = Placed("mem", 700, -300, orientation)
         ours = to_die(placed, cell, Shape("met1", 100, 200, 900, 4000)).rect
-        theirs = kdb.Box(100, 200, 900, 4000).transformed(_transformation(placed, CELLS))
+        theirs = kdb.Box(100, 200, 900, 4000).transformed(transformation(placed, CELLS))
         assert tuple(ours) == (theirs.left, theirs.bottom, theirs.right, theirs.top), orientation
         whole = placed_rect(orientation, cell.width, cell.height, Rect(0, 0, cell.width, cell.height))
         assert whole == (0, 0, *placed_size(orientation, cell.width, cell.height))

@@ -12,6 +12,7 @@ from flow.physical.abstract import CellAbstract, PinAbstract
 from flow.physical.design import NetRoute, Placed, Placement, Row, ViaUse, Wire, pin_shapes
 from flow.physical.geometry import Rect, Shape, placed_rect
 from flow.physical.netlist import Netlist
+from flow.route import shapes
 from flow.route.access import all_reachable, cell_access, mirrored
 from flow.route.antenna import allowed_ratio, find_antennas
 from flow.route.diodes import add_diodes
@@ -21,7 +22,7 @@ from flow.route.macro import beyond, extend
 from flow.route.problem import BLOCKED
 from flow.route.scene import problem_of
 from flow.route.search import NONE, Ways
-from flow.route.shapes import area_patches, metal_of, pieces, runs_of, union_area
+from flow.route.shapes import Metal, area_patches, hole_fills, metal_of, pieces, runs_of, union_area
 from flow.route.stack import stack_of
 from golden.spec import SpecError
 
@@ -254,6 +255,19 @@ def test_a_long_wire_on_a_gate_is_an_antenna_and_a_short_one_is_not():
     assert not find_antennas(*long_wire("met1", 20_000)[:2], long_wire("met1", 20_000)[2], CELLS, TECHNOLOGY)
 
 
+@pytest.mark.parametrize(("count", "found"), [(40, []), (80, ["via"])])
+def test_many_cuts_on_a_gate_are_an_antenna_while_the_metal_above_is_not_there(count, found):
+    """0.15 um square, at most 6 times the gate's area, and no diffusion below: the driver is on met2 only."""
+    placement, netlist, routes = long_wire("met1", 20_000)
+    more = tuple(ViaUse("M1M2_PR_M", 6000 + 170 * index, 6600) for index in range(count))
+    cuts = {"n": replace(routes["n"], vias=(*routes["n"].vias, *more))}
+    faults = find_antennas(placement, netlist, cuts, CELLS, TECHNOLOGY)
+    assert [fault.layer for fault in faults] == found
+    if found:
+        gate = CELLS[f"{HD}inv_1"].pins["A"].gate_area_um2
+        assert faults[0].ratio == pytest.approx((count + 1) * 0.0225 / gate) and faults[0].allowed == 6
+
+
 def test_diffusion_lets_an_antenna_be_larger():
     met1 = TECHNOLOGY.layers["met1"]
     assert allowed_ratio(met1, 0) == 400 and allowed_ratio(met1, 0.0225) == 2609
@@ -293,3 +307,32 @@ def test_compiled_code_is_kept_by_the_text_of_all_compiled_files(tmp_path):
     (tmp_path / "a.py").write_text("@jit\ndef f(): return 1\n")
     assert sources_digest(tmp_path) != before
     assert CACHE.name == f"route-{sources_digest()}" and CACHE.parent.name == "numba"
+
+
+def test_gaps_are_filled_no_farther_than_the_metal_beside_them():
+    """A via's pad beside the pads of a full adder's pin: the fills stay within both, clear of the pin below."""
+    net = [(97150, 189140, 102520, 189280), (100390, 189095, 100680, 189140), (100390, 189280, 100680, 189325),
+           (100810, 189080, 101130, 189340), (100900, 189140, 103340, 189280)]
+    rects, found = np.array([(0, 0, *rect) for rect in net], np.int64), np.zeros((64, 6), np.int64)
+    while True:
+        rects = rects[np.lexsort((rects[:, 3], rects[:, 2]))]
+        count = shapes._gaps(rects, np.array([0, len(rects)]), np.array([140]), 70, found)
+        if not count:
+            break
+        rects = np.concatenate((rects, np.unique(found[:count], axis=0)))
+    assert rects[:, 3].min() >= 189080 and rects[:, 5].max() <= 189340
+    fills = {tuple(rect[2:]) for rect in rects.tolist()} - set(net)
+    assert (100680, 189095, 100810, 189140) in fills and (100680, 189280, 100810, 189325) in fills
+
+
+def test_holes_too_small_to_be_allowed_are_filled_and_larger_ones_are_left():
+    """met1 may enclose 0.14 um2 and more: a ring of 374 nm inside is too small, one of 375 nm is not."""
+    def ring(net, side, x=0):
+        inner = ((x, 0, x + side + 280, 140), (x, side + 140, x + side + 280, side + 280),
+                 (x, 0, x + 140, side + 280), (x + side + 140, 0, x + side + 280, side + 280))
+        return [(net, 0, *rect) for rect in inner]
+
+    problem = problem_of(*two_inverters(), CELLS, TECHNOLOGY)
+    metal = Metal(np.array(sorted([*ring(0, 374), *ring(1, 375, 2000)]), np.int64))
+    assert hole_fills(problem, metal, TECHNOLOGY).tolist() == [[0, 0, 140, 140, 514, 514]]
+    assert TECHNOLOGY.layers["met1"].min_hole_area == 140_000 and not TECHNOLOGY.layers["met3"].min_hole_area

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from physical_kit import kit_cells, kit_technology
 from route_designs import KINDS, random_design
@@ -10,11 +11,16 @@ from flow.physical.abstract import parse_abstracts
 from flow.physical.design import NetRoute, Placed, Placement, ViaUse, Wire
 from flow.physical.geometry import Rect, Shape
 from flow.physical.netlist import Netlist
+from flow.route import negotiate
+from flow.route.antenna import AntennaFault
 from flow.route.check import find_faults
+from flow.route.diodes import add_diodes
 from flow.route.guides import make_guides
-from flow.route.negotiate import Effort
+from flow.route.negotiate import Negotiation
 from flow.route.router import route_design
 from flow.route.scene import problem_of
+from flow.route.shapes import routes_of
+from flow.route.spec import RouteSpec
 from golden.spec import SpecError
 
 pytestmark = pytest.mark.eda        # numba compiles the search once, for some 30 s of CPU
@@ -95,9 +101,18 @@ def test_a_lone_pad_is_too_small(routed):
     assert ("area", "met4") in faults_of(routed, {**routed[2], net: replace(route, vias=(*route.vias, lone))})
 
 
+def test_a_ring_around_too_small_a_hole_is_found(routed):
+    net = longest(routed[2])[0]
+    route, die = routed[2][net], routed[0].die
+    x, y = die.x1 - 2000, die.y1 - 1500
+    ring = (Shape("met1", x, y, x + 600, y + 140), Shape("met1", x, y + 460, x + 600, y + 600),
+            Shape("met1", x, y, x + 140, y + 600), Shape("met1", x + 460, y, x + 600, y + 600))
+    assert ("hole", "met1") in faults_of(routed, {**routed[2], net: replace(route, patches=(*route.patches, *ring))})
+
+
 def test_a_run_that_is_cut_short_names_the_conflicts(routed):
     with pytest.raises(SpecError, match=r"in conflict after 1 rounds: n\d+ near [\d.]+, [\d.]+ um;.*random.*lower"):
-        route_design(*routed[:2], CELLS, TECHNOLOGY, "random", Effort(rounds=1))
+        route_design(*routed[:2], CELLS, TECHNOLOGY, "random", RouteSpec(rounds=1))
 
 
 def test_a_net_that_is_walled_in_is_named(routed):
@@ -106,6 +121,43 @@ def test_a_net_that_is_walled_in_is_named(routed):
                   for layer in ("met1", "met2", "met3", "met4"))
     with pytest.raises(SpecError, match="have no way|has none of"):
         route_design(replace(placement, blockages=walls), netlist, CELLS, TECHNOLOGY, "random")
+
+
+def test_a_diode_has_its_own_net_routed_again_and_leaves_the_others(routed):
+    placement, netlist, routes, _ = routed
+    cells = {**CELLS, **kit_cells("diode_2")}
+    before = Negotiation(problem := problem_of(placement, netlist, cells, TECHNOLOGY), make_guides(problem))
+    before.run()
+    net = next(name for name in problem.names if netlist.nets[name][-1][0])
+    fault = AntennaFault(net, "met1", 500, 400, netlist.nets[net][-1:])
+    placement, netlist = add_diodes(placement, netlist, cells, TECHNOLOGY, [fault])
+    after = before.moved_to(problem := problem_of(placement, netlist, cells, TECHNOLOGY), make_guides(problem))
+    assert [problem.names[index] for index in np.flatnonzero(after.dirty)] == [net]
+    after.run()
+    again, stuck = routes_of(problem, after.ways, TECHNOLOGY)
+    assert not stuck and not find_faults(placement, netlist, again, cells, TECHNOLOGY)
+    changed = [name for name in again if again[name] != routes[name]]
+    assert net in changed and len(changed) < 5
+
+
+def test_tangles_that_are_taken_out_as_a_whole_end_clean(routed, monkeypatch):
+    monkeypatch.setattr(negotiate, "STIR_AFTER", 1)
+    monkeypatch.setattr(negotiate, "STIR_MOST", 1000)
+    monkeypatch.setattr(negotiate, "PROGRESS", 0.3)
+    placement, netlist = routed[:2]
+    done = route_design(placement, netlist, CELLS, TECHNOLOGY, "random")
+    assert done.report.rounds > routed[3].rounds and done.routes != routed[2]
+
+
+def test_patience_ends(routed, monkeypatch):
+    """Walls leave the wires of two rows no way but over each other."""
+    monkeypatch.setattr(negotiate, "STIRS", 0)
+    placement, netlist = routed[:2]
+    middle = placement.die.y1 // 2 // 2720 * 2720
+    walls = tuple(Shape(layer, x0, middle, x1, middle + 2720) for layer in ("met1", "met2", "met3", "met4")
+                  for x0, x1 in ((0, placement.die.x1 // 2), (placement.die.x1 // 2 + 2300, placement.die.x1)))
+    with pytest.raises(SpecError, match=r"in conflict after (\d|1\d|2\d) rounds|has none of|have no way"):
+        route_design(replace(placement, blockages=walls), netlist, CELLS, TECHNOLOGY, "random", RouteSpec(patience=3))
 
 
 MEMORY = """

@@ -214,7 +214,7 @@ def corrupt_c(files):
     text = core.read_text()
     stage = int(re.search(r"assign probe_c_index = slot_index_d(\d+);", text)[1]) - 1
     register, expression = re.search(r"^ +(upd_s1_c) <= (.*);$", text, re.MULTILINE).groups()
-    broken = f"{register} <= ({expression}) ^ {{15'd0, slot_index_d{stage} == 2 && host_n_steps >= 3}};"
+    broken = f"{register} <= ({expression}) ^ {{15'd0, slot_index_d{stage} == 2 && host_n_steps_low >= 3}};"
     core.write_text(text.replace(f"{register} <= {expression};", broken))
 
 

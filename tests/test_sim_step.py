@@ -17,7 +17,7 @@ from flow.parameters import parse_designs
 from flow.simulate.compare import MismatchError
 from flow.simulate.difference import Difference
 from flow.simulate.events import EventLog
-from flow.step import ROOT
+from flow.step import ROOT, sources_sha256
 from flow.steps import sim
 from flow.steps.export import run_export
 from flow.steps.sim_table import LANE_CYCLES, is_exact, print_table
@@ -33,7 +33,7 @@ CAUSES = ("mac", "header", "recurrence", "update", "host", "drain")
 
 @pytest.mark.eda
 def test_tiny_is_right_everywhere_and_a_second_run_goes_on_where_the_first_one_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(sim, "_sources_sha256", lambda: "as they are")  # somebody may edit while this runs
+    monkeypatch.setattr(sim, "sources_sha256", lambda patterns: "as they are")  # somebody may edit while this runs
     (tmp_path / "simulators").symlink_to(ROOT / "build" / "simulators")
     (ROOT / "build" / "simulators").mkdir(parents=True, exist_ok=True)
     metrics = sim.run_sim("tiny", tmp_path)
@@ -57,8 +57,9 @@ def test_tiny_is_right_everywhere_and_a_second_run_goes_on_where_the_first_one_w
     assert {key: again[key] for key in same} == {key: metrics[key] for key in same}
 
 
-@pytest.mark.eda
-def test_a_stage_is_repeated_when_its_sources_change(tmp_path, monkeypatch):
+@pytest.fixture
+def counted(monkeypatch):
+    """A simulation of one stage, whose result is how often it ran."""
     run = {"count": 0}
 
     def golden(run_, work):
@@ -68,23 +69,18 @@ def test_a_stage_is_repeated_when_its_sources_change(tmp_path, monkeypatch):
     monkeypatch.setattr(sim, "_golden", golden)
     monkeypatch.setattr(sim, "STAGES", ("golden",))
     monkeypatch.setattr(sim, "_check_together", lambda run_, values: None)
+
+
+@pytest.mark.eda
+def test_a_stage_is_repeated_when_its_sources_change(tmp_path, monkeypatch, counted):
     for sources, count in (("a", 1), ("a", 1), ("b", 2), ("b", 2)):
-        monkeypatch.setattr(sim, "_sources_sha256", lambda sources=sources: sources)
+        monkeypatch.setattr(sim, "sources_sha256", lambda patterns, sources=sources: sources)
         assert sim.run_sim("tiny", tmp_path)["accuracy__x"] == count
 
 
 @pytest.mark.eda
-def test_a_stage_is_repeated_when_the_users_own_data_change(tmp_path, monkeypatch):
-    run = {"count": 0}
-
-    def golden(run_, work):
-        run["count"] += 1
-        return {"accuracy__x": run["count"]}
-
-    monkeypatch.setattr(sim, "_golden", golden)
-    monkeypatch.setattr(sim, "STAGES", ("golden",))
-    monkeypatch.setattr(sim, "_check_together", lambda run_, values: None)
-    monkeypatch.setattr(sim, "_sources_sha256", lambda: "as they are")
+def test_a_stage_is_repeated_when_the_users_own_data_change(tmp_path, monkeypatch, counted):
+    monkeypatch.setattr(sim, "sources_sha256", lambda patterns: "as they are")
     text = (ROOT / "rtl" / "designs" / "tiny.yaml").read_text()
     text = text.replace("  name: ItalyPowerDemand\n  fold_steps: 2", "  name: npz\n  path: own.npz")
     (tmp_path / "own.yaml").write_text(text)
@@ -99,13 +95,11 @@ def test_a_stage_is_repeated_when_the_users_own_data_change(tmp_path, monkeypatc
 
 
 def test_the_versions_of_the_packages_are_among_what_a_stage_is_made_from(tmp_path, monkeypatch):
-    def changed_lock():
-        (tmp_path / "requirements.lock").write_text("aeon==9.9\n")
-        monkeypatch.setattr(sim, "ROOT", tmp_path)
-        return sim._sources_sha256()
-
-    monkeypatch.setattr(sim, "SOURCES", tuple(name for name in sim.SOURCES if "*" not in name))
-    assert sim._sources_sha256() != changed_lock()
+    files = [name for name in sim.SOURCES if "*" not in name]
+    now = sources_sha256(files)
+    (tmp_path / "requirements.lock").write_text("aeon==9.9\n")
+    monkeypatch.setattr("flow.step.ROOT", tmp_path)
+    assert sources_sha256(files) != now
 
 
 @pytest.mark.parametrize("missing, package", [("verilator", "verilator"), ("vvp", "iverilog"), ("gcc", "gcc")])

@@ -13,10 +13,8 @@ from golden.spec import (
     OutputSpec,
     QuantSpec,
     SpecError,
-    load_model_spec,
-    load_quant_spec,
-    load_spec,
 )
+from golden.spec_load import load_model_spec, load_quant_spec, load_spec
 
 LSTM = {"kind": "lstm", "hidden_size": 32}
 MODEL = {"input_size": 12, "cells": [LSTM]}

@@ -1,6 +1,5 @@
 """SRAM macros: their gates pass, and each has something that makes it fail."""
 
-import fcntl
 import shutil
 import threading
 import typing
@@ -15,6 +14,7 @@ from flow.pdk.config import load_pdk_config
 from flow.pdk.lef import parse_lef
 from flow.pdk.netlist_pins import parse_verilog_pins
 from flow.sram.flexmem import _type_variables_named_by_position
+from flow.sram.gate_area import gate_areas
 from flow.sram.gds import load_macro, write_gds
 from flow.sram.graph import build_graph, read_reference
 from flow.sram.lvs import compare_graphs
@@ -26,6 +26,7 @@ from flow.steps.pdk import run_pdk
 from flow.steps.sram import check_rules, compare_with_cdl, make_views, run_side_by_side, run_sram
 from flow.tasks import macros_of
 from golden.spec import SpecError
+from tests.shared_build import shared_build
 
 SPEC = SramSpec.parse("512x8")
 CONFIG = load_pdk_config()
@@ -185,15 +186,10 @@ def test_a_reference_without_the_macro_is_refused(tmp_path):
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """Kit and build folder with a finished 512x8; workers of one run share it."""
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if base.name.startswith("popen") else base
-    with (base / "sram.lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        patch.setenv("HOME", "/nonexistent")
-        patch.delenv("PDK_ROOT", raising=False)
-        kit = run_pdk(base / "build")
-        run_sram(SPEC, kit, base / "build")
-    return kit, base / "build" / "sram" / SPEC.name
+    with shared_build(tmp_path_factory) as build:
+        kit = run_pdk(build)
+        run_sram(SPEC, kit, build)
+        return kit, build / "sram" / SPEC.name
 
 
 @pytest.fixture
@@ -278,7 +274,7 @@ def test_what_is_finished_is_not_made_again_and_is_the_same_when_it_is(made, tmp
 @pytest.mark.eda
 def test_a_bitcell_shrunk_by_10_nm_fails_drc_and_lvs(made, views, tmp_path):
     change_layout(views, shrink_bitcell)
-    step = Step("drc", run=lambda work: check_rules(SPEC, made[0], work), tools=("klayout",))
+    step = Step("drc", run=lambda work: check_rules(SPEC, work), tools=("klayout",))
     with pytest.raises(SpecError, match=r"must have 0 design rule markers, not \d+: .*poly"):
         run_step(step, tmp_path / "drc", config={}, inputs=[views / f"{SPEC.name}.gds", made[0].deck("drc")])
     assert any("l=140" in line for line in lvs_differences(made, views))
@@ -356,3 +352,19 @@ def test_obstructions_leave_the_pins_free_and_cover_the_rest(made):
         assert (pins & taken).is_empty(), layer
         metal = kdb.Region(cell.begin_shapes_rec(layout.layer(*CONFIG.drawing(layer)))) & kdb.Region(outline)
         assert (metal - taken - pins.sized(200)).is_empty(), layer
+
+
+def test_inputs_tell_their_gate_area(tmp_path):
+    """A made-up netlist: two gates on d[0], one on the others; then none on clk."""
+    spec = SramSpec(512, 8)
+    pins = [name for name, pin in spec.pins().items() if pin.direction == "INPUT"]
+    devices = [f"M{k} vss {name} vss vss nfet w=0.42u l=0.15u" for k, name in enumerate([*pins, "d[0]"])]
+    cdl = tmp_path / "macro.cdl"
+    text = "\n".join([f".SUBCKT {spec.name} {' '.join(spec.pins())}", *devices, ".ENDS", ""])
+    cdl.write_text(text)
+    areas = gate_areas(cdl, spec)
+    assert areas.keys() == set(pins)
+    assert areas["d[0]"] == pytest.approx(2 * areas["d[1]"]) and areas["d[1]"] == pytest.approx(0.42 * 0.15, rel=1e-6)
+    cdl.write_text(text.replace(f"{devices[pins.index('clk')]}\n", ""))
+    with pytest.raises(SpecError, match="must reach a gate, and clk reach none"):
+        gate_areas(cdl, spec)

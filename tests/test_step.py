@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flow.metrics import load_metrics
-from flow.step import Step, Work, run_step
+from flow.step import Step, Work, finished_step, run_step
 from flow.tool import ToolError
 from golden.spec import SpecError
 
@@ -45,6 +45,13 @@ def test_result_holds_metrics_log_and_configuration(tmp_path, text):
     assert (result / "config.json").read_text() == '{\n  "a": 1,\n  "weight": 2\n}\n'
     assert "counted\n" in (result / "step.log").read_text()
     assert sorted(path.name for path in (tmp_path / "build").iterdir()) == [".count.lock", "count"]
+
+
+def test_a_configuration_with_tuples_is_the_same_when_it_is_read_back(tmp_path, text):
+    config = {"weight": 2, "names": ("a", ("b",))}
+    run_step(COUNT, tmp_path / "count", config, [text])
+    assert finished_step(COUNT, tmp_path / "count", config, [text])
+    assert not finished_step(COUNT, tmp_path / "count", {**config, "names": ("a", "b")}, [text])
 
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path, text):

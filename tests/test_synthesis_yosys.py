@@ -1,5 +1,6 @@
 """Synthesis with Yosys itself, on small Verilog and a small library: results, repeatability, refusals, proofs."""
 
+import re
 import shutil
 import subprocess
 from functools import partial
@@ -27,17 +28,21 @@ SMALL = """module part(input clk, input [3:0] a, output reg [3:0] kept);
     always @(posedge clk) kept <= a;
 endmodule
 module tested(input clk, input rst, input en, input [3:0] a, input [3:0] b, input [2:0] where,
-              output reg [7:0] total, output [7:0] three, output wide, output [3:0] kept, output [3:0] read);
+              output reg [7:0] total, output [7:0] three, output wide, output [3:0] kept, output [3:0] read,
+              output [2:0] some);
     reg [3:0] rows [0:3];
     reg [31:0] many;
+    reg [2:0] few;
     always @(posedge clk) begin
         if (rst) total <= 0;
         else if (en) total <= total + $signed(a) * $signed(b);
         if (en) rows[where[1:0]] <= a;
         if (en) many <= {32{where[2]}} ^ {8{a}};
+        if (where == 5) few <= b[2:0];
     end
     assign three = 8'd3;
     assign wide = ^many;
+    assign some = few;
     assign read = rows[b[1:0]];
     part inner (.clk(clk), .a(a + b), .kept(kept));
 endmodule
@@ -65,7 +70,10 @@ def done(tmp_path_factory):
 def test_netlist_is_of_library_cells_with_the_registers_names(done):
     folder, netlist, library = done
     values = measure_netlist(netlist, library)
-    assert values["design__instance__count__class:sequential_cell"] == 8 + 16 + 32 + 4
+    assert values["design__instance__count__class:sequential_cell"] == 8 + 16 + 32 + 4 + 3
+    assert values["synthesis__clock_gate__count"] == 2          # total and many; not rows of four and the three of few
+    assert values["synthesis__clock_gate__register__count"] == 8 + 32
+    assert {"total_reg_bit_0__gate", "many_reg_bit_0__gate"} <= set(netlist.module.cells)
     assert values["design__max_fanout"] <= 16
     cells = netlist.module.cells
     assert {"total_reg_bit_7__ff", "inner__kept_reg_bit_0__ff", "rows_3__reg_bit_3__ff"} <= set(cells)
@@ -115,8 +123,8 @@ def proof(folder: Path, netlist: str = "netlist.v"):
 
 def test_netlist_is_proved_equal_to_its_rtl(done):
     found = proof(done[0])
-    assert (found.n_registers, found.removed) == (60, ())
-    assert found.n_outputs == 60 + 8 + 8 + 1 + 4 + 4
+    assert (found.n_registers, found.removed) == (63, ())
+    assert found.n_outputs == 63 + 8 + 8 + 1 + 4 + 4 + 3
 
 
 def test_a_wrong_gate_breaks_the_proof(done):
@@ -127,6 +135,23 @@ def test_a_wrong_gate_breaks_the_proof(done):
     (folder / "wrong.v").write_text(before + f"{PREFIX}nor2_1 " + after)
     with pytest.raises(SpecError, match="the netlist of tested must do what its RTL says, and does not; they differ"):
         proof(folder, "wrong.v")
+
+
+def test_a_clock_gate_with_a_wrong_enable_breaks_the_proof(done):
+    folder = done[0]
+    text = (folder / "netlist.v").read_text()
+    enable = re.search(r"total_reg_bit_0__gate \([^;]*?\.GATE\((\w+)\)", text)
+    wrong = text[:enable.start(1)] + "en" + text[enable.end(1):]             # no longer in reset
+    (folder / "wrong_enable.v").write_text(wrong)
+    with pytest.raises(SpecError, match="does not; they differ first at register total_reg_bit_"):
+        proof(folder, "wrong_enable.v")
+
+
+def test_full_adders_of_the_library_are_taken_for_area_only(done, tmp_path):
+    netlist, library = synthesise(tmp_path / "area", goal="area")
+    adders = [sum(cell.type == library.full_adder.cell for cell in found.module.cells.values())
+              for found in (netlist, done[1])]
+    assert adders[0] > 0 and adders[1] == 0
 
 
 def test_silence_is_no_proof():

@@ -19,7 +19,8 @@ from golden.input_scale import change_inputs, channel_statistics
 from golden.npz import load_npz, write_npz
 from golden.progress import epoch_progress
 from golden.qat import fine_tune
-from golden.spec import CellSpec, ModelSpec, OutputSpec, QuantSpec, SpecError, load_spec
+from golden.spec import CellSpec, ModelSpec, OutputSpec, QuantSpec, SpecError
+from golden.spec_load import load_spec
 from golden.train import train_design, train_weights
 from golden.weights import load_weights, save_weights
 from rtl.config import design_names, load_design

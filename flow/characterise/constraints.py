@@ -20,8 +20,9 @@ import numpy as np
 from flow.characterise.corner import Corner
 from flow.characterise.extract import ExtractedCell
 from flow.characterise.function import settle
-from flow.characterise.ngspice import Job, Simulator, Waves
+from flow.characterise.ngspice import Job, Simulator
 from flow.characterise.stimuli import Analysis, Edge, measure_events, stimuli_job
+from flow.characterise.waves import Waves
 from golden.spec import SpecError
 
 DEGRADATION = 0.1

@@ -1,7 +1,6 @@
 """A cell's layout as a SPICE netlist: transistors with junctions and stress, resistance, capacitance."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import msgspec
 from flow.characterise import capacitance, grid, layout, resistance, technology
 from flow.characterise.kit import LIBRARY, cell_file
 from flow.characterise.layout import CellLayout, load_layout
+from flow.characterise.store import load_or_make
 
 SOURCES = (capacitance, grid, layout, resistance, technology)
 """Modules that decide what is extracted; their text is part of the key of a stored extraction."""
@@ -75,15 +75,7 @@ def extract_cell(cell: str, store: Path | None = None) -> ExtractedCell:
     for module in (*SOURCES, __import__(__name__, fromlist=["x"])):
         digest.update(Path(module.__file__).read_bytes())
     path = None if store is None else store / f"{cell}-{digest.hexdigest()[:20]}.json"
-    if path is not None and path.is_file():
-        return msgspec.json.decode(path.read_bytes(), type=ExtractedCell)
-    extracted = build_netlist(load_layout(gds, f"{LIBRARY}__{cell}"), cell, ports)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(msgspec.json.encode(extracted))
-        os.replace(part, path)
-    return extracted
+    return load_or_make(path, ExtractedCell, lambda: build_netlist(load_layout(gds, f"{LIBRARY}__{cell}"), cell, ports))
 
 
 def build_netlist(cell: CellLayout, name: str, ports: tuple[str, ...]) -> ExtractedCell:

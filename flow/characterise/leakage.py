@@ -5,7 +5,8 @@ from typing import Any
 from flow.characterise.corner import Corner
 from flow.characterise.extract import ExtractedCell, bare, spice_lines
 from flow.characterise.models import model_cards
-from flow.characterise.ngspice import Job, Waves
+from flow.characterise.ngspice import Job
+from flow.characterise.waves import Waves
 
 OPTIONS = "reltol=1e-4 abstol=1e-16 gmin=1e-16 itl1=1000"
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from flow.characterise.corner import RAMP_OVER_SLEW, Corner
 from flow.characterise.extract import ExtractedCell, spice_lines
 from flow.characterise.models import model_cards
-from flow.characterise.ngspice import OPTIONS, Job, Waves, charge, crossing
+from flow.characterise.ngspice import OPTIONS, Job
+from flow.characterise.waves import Waves, charge, crossing
 
 START_S = 0.2e-9
 SMALL_LOAD_F = 0.5e-15

@@ -66,7 +66,7 @@ def characterise_sequential(cell: ExtractedCell, function: CellFunction, corner:
                             simulator: Simulator) -> CellResult:
     """All tables of one cell. SpecError for a cell of a form that is not known, or one that does not work."""
     protocol = build_protocol(cell, function, corner)
-    loads = sequential_loads(cell, function, protocol, simulator)
+    loads = sequential_loads(cell, function, simulator)
     timing, power, charges = [], [], {pin: {"rise": [], "fall": []} for pin in function.inputs}
     own_energy: dict[str, PowerArc] = {}
     for output in function.outputs:
@@ -147,8 +147,7 @@ def input_pin(name: str, protocol: Protocol, charges: dict, corner: Corner) -> P
                clock_gate_role=roles.get(name, "") if protocol.is_clock_gate else "")
 
 
-def sequential_loads(cell: ExtractedCell, function: CellFunction, protocol: Protocol,
-                     simulator: Simulator) -> dict[str, Row]:
+def sequential_loads(cell: ExtractedCell, function: CellFunction, simulator: Simulator) -> dict[str, Row]:
     """Seven loads (pF) for each output, geometric up to where its transition is the largest allowed, at tt."""
     corner, found = CORNERS["tt_025C_1v80"], {}
     for output in function.outputs:
@@ -276,5 +275,3 @@ def state_leakage(cell: ExtractedCell, function: CellFunction, protocol: Protoco
             found.setdefault(state_text(pins), levels)
     [leaks] = simulator.run([leakage_job(cell, corner, list(found.values()), tuple(function.outputs))])
     return tuple(Leakage(when, leak) for when, leak in zip(found, leaks, strict=True))
-
-

@@ -12,8 +12,9 @@ import numpy as np
 from flow.characterise.corner import Corner
 from flow.characterise.extract import ExtractedCell, spice_lines
 from flow.characterise.models import model_cards
-from flow.characterise.ngspice import OPTIONS, Job, Waves, charge, crossing
+from flow.characterise.ngspice import OPTIONS, Job
 from flow.characterise.ramps import LARGEST_STEP_S, SMALL_LOAD_F
+from flow.characterise.waves import Waves, charge, crossing
 
 FAST_S = 5e-11
 """Ramp of edges that only prepare."""

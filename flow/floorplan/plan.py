@@ -8,6 +8,7 @@ from functools import partial
 from itertools import count
 
 import msgspec
+import numpy as np
 
 from flow.floorplan.macros import (
     BOTTOM,
@@ -133,49 +134,95 @@ def _least_core(case: _Case, rows: Sequence[MacroRow]) -> tuple[int, int]:
 
 
 def _smallest_die(case: _Case, options: Sequence[tuple[MacroRow, ...]]) -> tuple[Rect, tuple[MacroRow, ...]]:
-    """The arrangement and core with the least half perimeter at the utilisation asked for."""
+    """The best arrangement and core (`_cost`) at the utilisation asked for."""
     if not case.cell_sites:
         raise SpecError(f"the netlist of {case.netlist.top} must have standard cells, and has none")
     found = [(core, rows) for rows in options if (core := _fit(case, rows))]
     if not found:
         raise SpecError(f"{case.netlist.top} must fit into {MOST_SIDE_UM / 1000:g} x {MOST_SIDE_UM / 1000:g} mm, and "
                         f"does not at utilisation {case.spec.utilisation}; {_measured(case)}")
-    return min(found, key=lambda item: _length(case, item[0].width, item[0].height))
+    return min(found, key=lambda item: _cost(case, *item))
 
 
-def _length(case: _Case, width: int, height: int) -> float:
-    """What a core should have least of. With a given area, that is where height is aspect_ratio times width."""
-    return case.spec.aspect_ratio * width + height
+def _cost(case: _Case, core: Rect, rows: Sequence[MacroRow]) -> float:
+    """What a core should have least of: its area times the mean way between two places in its rows.
+
+    Without macros every core has about the same area, and the mean way is a third of width and height. With macros a
+    larger die may have shorter wires, or the rows may be what is left in corners, with long ways and narrow passages.
+    Of rows only the area that is asked for counts, not what whole rows and sites add to it.
+    """
+    technology = case.technology
+    places = case.plan(rows, core)[1]
+    spare = n_sites(places, technology) - case.cell_sites / case.spec.utilisation
+    ways = mean_ways(places, technology.row_height)
+    return (core.area - spare * technology.site_width * technology.row_height) * (
+        case.spec.aspect_ratio * ways[0] + ways[1])
+
+
+def mean_ways(rows: Sequence[Row], row_height: int) -> tuple[float, float]:
+    """The mean distance in x and in y of two sites of the rows, drawn at random; nm.
+
+    >>> rows = [Row(2720 * n, 0, 8160, "N") for n in range(3)]
+    >>> [round(way) for way in mean_ways(rows, 2720)]
+    [2720, 2720]
+    """
+    sides = ([(row.x0, row.x1, row_height) for row in rows],
+             [(row.y, row.y + row_height, row.x1 - row.x0) for row in rows])
+    return tuple(_mean_distance(np.array(side, dtype=float)) for side in sides)
+
+
+def _mean_distance(bars: np.ndarray) -> float:
+    """The mean distance along an axis of two places drawn from bars (from, to, height); bars may overlap.
+
+    With F the part of the area below a place, it is the integral of 2 F (1 - F).
+    """
+    ends = np.unique(bars[:, :2])
+    heights = np.zeros(len(ends))
+    np.add.at(heights, np.searchsorted(ends, bars[:, 0]), bars[:, 2])
+    np.add.at(heights, np.searchsorted(ends, bars[:, 1]), -bars[:, 2])
+    area = np.concatenate(([0.0], np.cumsum(np.cumsum(heights)[:-1] * np.diff(ends))))
+    low, high = area[:-1] / area[-1], area[1:] / area[-1]
+    mean, mean_square = (low + high) / 2, (low * low + low * high + high * high) / 3      # F is linear in between
+    return float((2 * (mean - mean_square) * np.diff(ends)).sum())
 
 
 def _fit(case: _Case, rows: tuple[MacroRow, ...]) -> Rect | None:
     """The best core of an arrangement with room for the cells; None when there is none up to MOST_SIDE_UM.
 
-    Widths are tried in growing steps up to where height cannot make up for them, then finer around the best.
+    Widths are tried in growing steps up to where none can be better any more, then finer around the best.
     """
     wanted = case.cell_sites / case.spec.utilisation
     site, row = case.technology.site_width, case.technology.row_height
     least_width, least_height = _least_core(case, rows)
     most = nm(MOST_SIDE_UM)
     heights: dict[int, int | None] = {}
+    costs: dict[int, float] = {}
 
     def fits(width: int, height: int) -> bool:
         return n_sites(case.plan(rows, case.core(width, height))[1], case.technology) >= wanted
 
-    def length(width: int) -> float:
-        if width not in heights:
-            heights[width] = _least(least_height, most, row, partial(fits, width))
-        height = heights[width]
-        return _length(case, width, height) if height is not None else float("inf")
+    def cost(width: int) -> float:
+        if width not in costs:
+            height = heights[width] = _least(least_height, most, row, partial(fits, width))
+            costs[width] = float("inf") if height is None else _cost(case, case.core(width, height), rows)
+        return costs[width]
+
+    def bound(width: int) -> float:
+        """No core this wide or wider costs less: places in rows are spread over width at least as if rows filled the
+        whole height, and height only falls with width."""
+        area = wanted * site * row
+        return area * case.spec.aspect_ratio * area / heights[width] / 3 if heights[width] else 0.0
 
     width = best = least_width
-    while width <= most and case.spec.aspect_ratio * width + least_height <= length(best):
-        best = min(best, width, key=length)
+    while width <= most:
+        best = min(best, width, key=cost)
+        if bound(width) > cost(best):
+            break
         width = round_up(width + width // COARSE, site)
     step = best // COARSE
     while step >= site:
         nearby = [max(round_up(best + sign * step, site), least_width) for sign in (-1, 1)]
-        best = min([best, *nearby], key=length)
+        best = min([best, *nearby], key=cost)
         step //= 2
     return case.core(best, heights[best]) if heights.get(best) is not None else None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from flow.floorplan.spec import FloorplanSpec
 from flow.physical.abstract import Cells
@@ -128,8 +127,7 @@ def _add_stacks(net: _Net, vias: dict[str, Via], technology: Technology) -> None
         y = (rail.y0 + rail.y1) // 2
         for (x0, x1), pieces in straps.items():
             if rail.x0 <= x0 and x1 <= rail.x1 and any(s.y0 <= rail.y0 and rail.y1 <= s.y1 for s in pieces):
-                x = (x0 + x1) // 2
-                net.vias += _stack(x, y, Rect(x0, rail.y0, x1, rail.y1).moved(-x, -y), vias, technology)
+                net.vias += _stack(x0, x1, y, vias, technology)
 
 
 def side_room(spec: FloorplanSpec, technology: Technology) -> int:
@@ -146,14 +144,29 @@ def _side_straps(core: Rect, spec: FloorplanSpec, technology: Technology) -> Ite
             yield use, Shape(STRAP_LAYER, x, core.y0 - RAIL_WIDTH // 2, x + width, core.y1 + RAIL_WIDTH // 2)
 
 
-def _stack(x: int, y: int, area: Rect, vias: dict[str, Via], technology: Technology) -> list[ViaUse]:
-    """Vias that fill an area around a point, from the rails up to the straps."""
-    used = []
-    for lower, upper in pairwise(STACK):
-        via = array_via(technology, lower, upper, area)
-        vias[via.name] = via
-        used.append(ViaUse(via.name, x, y))
-    return used
+def _stack(x0: int, x1: int, y: int, vias: dict[str, Via], technology: Technology) -> list[ViaUse]:
+    """Vias from a rail at y up to a strap from x0 to x1, in the way of as few wires as can be.
+
+    They stand on every second track of the layer above the rail, and from the next layer on, on its track next to the
+    rail, with pads that leave the tracks beside them free.
+    """
+    rail, upright, level, strap = (technology.layers[name] for name in STACK)
+    width, height = (2 * (layer.pitch - layer.spacing - layer.width // 2) for layer in (upright, level))
+    first = upright.offset + -(-(x0 + width // 2 - upright.offset) // upright.pitch) * upright.pitch
+    columns = list(range(first, x1 - width // 2 + 1, 2 * upright.pitch))
+    if not columns:
+        raise SpecError(f"straps must be wide enough for a via on a track of {upright.name} ({width} nm and up to "
+                        f"{upright.pitch} nm beside it), not {x1 - x0} nm; use a larger strap_width_um")
+    row = level.offset + round((y - level.offset) / level.pitch) * level.pitch
+    pad = Rect(-width // 2, -height // 2, width // 2, height // 2)
+    reach = columns[-1] - columns[0]
+    wide = Rect(-(reach + width) // 2, pad.y0, (reach + width) // 2, pad.y1)
+    used = [(array_via(technology, rail.name, upright.name, Rect(pad.x0, -RAIL_WIDTH // 2, pad.x1, RAIL_WIDTH // 2)),
+             x, y) for x in columns]
+    used += [(array_via(technology, upright.name, level.name, pad), x, row) for x in columns]
+    used.append((array_via(technology, level.name, strap.name, wide), columns[0] + reach // 2, row))
+    vias.update((via.name, via) for via, _, _ in used)
+    return [ViaUse(via.name, *place) for via, *place in used]
 
 
 def _add_crossings(nets: dict[str, _Net], vias: dict[str, Via], core: Rect, macros: dict[str, Placed], cells: Cells,

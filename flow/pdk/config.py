@@ -8,7 +8,8 @@ import msgspec
 import yaml
 
 from flow.parameters import ROOT
-from golden.spec import Spec, SpecError, load_spec
+from golden.spec import Spec, SpecError
+from golden.spec_load import load_spec
 
 CONFIGS = ROOT / "pdk_configs"
 GdsLayer = tuple[int, int]

@@ -2,7 +2,7 @@
 
 import os
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from flow.step import Work
@@ -12,16 +12,21 @@ GROUPS = ("feol", "beol", "offgrid")
 """What the shuttle's precheck asks of the deck: front end, back end, manufacturing grid."""
 
 
-def run_drc(work: Work, deck: Path, gds: Path, cell: str, groups: tuple[str, ...] = GROUPS) -> dict[str, int]:
+REPORT = "drc.lyrdb"
+
+
+def run_drc(work: Work, deck: Path, gds: Path, cell: str, groups: Collection[str] = GROUPS,
+            n_threads: int | None = None) -> dict[str, int]:
     """Rule -> markers of a layout; only rules with markers are in it.
 
+    n_threads: of KLayout; None: as many as there are cores.
     The report stays in the step's folder, for KLayout's marker browser. SpecError when the deck leaves no report.
     """
-    report = work.folder / "drc.lyrdb"
+    report = work.folder / REPORT
     switches = [word for group in (*GROUPS, "seal", "floating_met")
                 for word in ("-rd", f"{group}={str(group in groups).lower()}")]
     work.run_tool("klayout", "-b", "-r", deck, "-rd", f"input={gds}", "-rd", f"top_cell={cell}", "-rd",
-                  f"report={report}", "-rd", f"thr={os.cpu_count()}", *switches,
+                  f"report={report}", "-rd", f"thr={n_threads or os.cpu_count()}", *switches,
                   env={"KLAYOUT_HOME": str(work.folder), "QT_QPA_PLATFORM": "offscreen"})
     if not report.is_file():
         raise SpecError(f"{deck.name} left no report ({work.log})")

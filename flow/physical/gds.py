@@ -49,7 +49,7 @@ def build_layout(placement: Placement, routes: Routes, cells: Cells, technology:
         cell = layout.cell(placed.cell)
         if cell is None:
             raise SpecError(f"cell {placed.cell} must be in {cell_gds} or have a GDS of its own")
-        top.insert(kdb.CellInstArray(cell.cell_index(), _transformation(placed, cells)))
+        top.insert(kdb.CellInstArray(cell.cell_index(), transformation(placed, cells)))
     pen = _Pen(layout, top, technology)
     for net, supply in placement.supplies.items():
         pen.draw(placement.supply_shapes(net))
@@ -82,7 +82,7 @@ def _read_cells(layout: kdb.Layout, placement: Placement, cell_gds: Path, macro_
             layout.create_cell(name).copy_tree(source.cell(name))
 
 
-def _transformation(placed: Placed, cells: Cells) -> kdb.Trans:
+def transformation(placed: Placed, cells: Cells) -> kdb.Trans:
     """Moves the cell so that its outline's lower left corner comes to the place."""
     cell = cells[placed.cell]
     assert placed.orientation in ORIENTATIONS

@@ -28,6 +28,7 @@ class RoutingLayer:
 
     offset:        of the first track, on the lattice that all layers of the direction share.
     spacing_table: (width, spacing): shapes of at least that width in both directions keep that spacing.
+    min_hole_area:  of what a layer's metal may enclose; 0 where the tech LEF has no such rule.
     thickness, resistance (ohm a square): for antenna rules and extraction.
     antenna_ratio: (diffusion um2, largest side area of the metal to gate area) in steps, linear between them.
     """
@@ -42,6 +43,7 @@ class RoutingLayer:
     thickness: int
     resistance: float
     antenna_ratio: tuple[tuple[float, float], ...]
+    min_hole_area: int = 0
 
     @property
     def is_horizontal(self) -> bool:
@@ -62,6 +64,7 @@ class CutLayer:
     """Contacts between two metals: square cuts; lengths nm, resistance ohm a cut.
 
     enclosure_below, enclosure_above: what the metals must overhang, on one pair of sides and on the other.
+    antenna_ratio: (diffusion um2, largest area of cuts to gate area) in steps, linear between them.
     """
 
     name: str
@@ -70,6 +73,7 @@ class CutLayer:
     enclosure_below: tuple[int, int]
     enclosure_above: tuple[int, int]
     resistance: float
+    antenna_ratio: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,12 +195,18 @@ def _parse_layer(name: str, block: str, where: str) -> RoutingLayer:
     table = re.findall(r"WIDTH ([\d.]+) ([\d.]+)", block[block.find("SPACINGTABLE"):])
     if not table:
         raise SpecError(f"{name} must have a SPACINGTABLE in the tech LEF ({where})")
-    antenna = re.search(r"ANTENNADIFFSIDEAREARATIO PWL \((.*?)\) ;", block)
-    steps = re.findall(r"\( ([\d.]+) ([\d.]+) \)", antenna[1]) if antenna else []
     return RoutingLayer(
         name, direction, by_axis("PITCH"), by_axis("OFFSET"), nm(number("WIDTH")),
         tuple((nm(float(width)), nm(float(spacing))) for width, spacing in table), round(number("AREA") * 1e6),
-        nm(number("THICKNESS")), number("RESISTANCE"), tuple((float(area), float(ratio)) for area, ratio in steps))
+        nm(number("THICKNESS")), number("RESISTANCE"), _antenna_ratio(block, "ANTENNADIFFSIDEAREARATIO"),
+        round(float(hole[1]) * 1e6) if (hole := re.search(r"MINENCLOSEDAREA ([\d.]+) ;", block)) else 0)
+
+
+def _antenna_ratio(block: str, key: str) -> tuple[tuple[float, float], ...]:
+    """The steps of an antenna rule; none when the layer has no such rule."""
+    found = re.search(rf"{key} PWL \((.*?)\) ;", block)
+    steps = re.findall(r"\( ([\d.]+) ([\d.]+) \)", found[1]) if found else []
+    return tuple((float(area), float(ratio)) for area, ratio in steps)
 
 
 def _parse_cut(name: str, block: str, where: str) -> CutLayer:
@@ -206,7 +216,8 @@ def _parse_cut(name: str, block: str, where: str) -> CutLayer:
 
     width, spacing = (nm(float(_words(block, key, where, name)[0])) for key in ("WIDTH", "SPACING"))
     resistance = float(_words(block, "RESISTANCE", where, name)[0])
-    return CutLayer(name, width, spacing, pair("ENCLOSURE BELOW"), pair("ENCLOSURE ABOVE"), resistance)
+    return CutLayer(name, width, spacing, pair("ENCLOSURE BELOW"), pair("ENCLOSURE ABOVE"), resistance,
+                    _antenna_ratio(block, "ANTENNADIFFAREARATIO"))
 
 
 def _parse_vias(text: str) -> dict[str, Via]:

@@ -3,7 +3,8 @@
 While a layer is etched, wires of that layer and below are there and those above are not. For each piece that is joined
 then, the side area of its metal of that layer, over the area of the gates on it, must stay below a ratio that grows
 with the diffusion on it (tech LEF: ANTENNADIFFSIDEAREARATIO). A net's driver has diffusion; a gate is at risk while
-only upper layers join it to the driver.
+only upper layers join it to the driver. While cuts are etched the metal above is not there: the area of the cuts on a
+piece has a ratio of its own (ANTENNADIFFAREARATIO). The limits are those of SkyWater's antenna rules (table Ie).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,10 @@ from flow.physical.abstract import Cells
 from flow.physical.design import NetRoute, Placement, Routes, pin_shapes
 from flow.physical.geometry import Shape
 from flow.physical.netlist import Netlist, Pin
-from flow.physical.technology import RoutingLayer, Technology
+from flow.physical.technology import CutLayer, RoutingLayer, Technology
+
+DIODE, DIODE_PIN = "diode_2", "DIODE"
+"""The cell, without the library's prefix, that takes charge. Its LEF gives its diffusion as gate area as well."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class AntennaFault:
                 f"({gates})")
 
 
-def allowed_ratio(layer: RoutingLayer, diffusion_um2: float) -> float:
-    """The largest ratio of side area to gate area, with so much diffusion."""
+def allowed_ratio(layer: RoutingLayer | CutLayer, diffusion_um2: float) -> float:
+    """The largest ratio of a metal's side area, or of the area of cuts, to gate area, with so much diffusion."""
     if not layer.antenna_ratio:
         return inf
     areas, ratios = zip(*layer.antenna_ratio, strict=True)
@@ -56,7 +60,7 @@ def _of_net(net: str, pins: Sequence[Pin], route: NetRoute, placement: Placement
     for instance, pin in pins:
         if instance:
             abstract = cells[netlist.instances[instance]].pins[pin]
-            gates[instance, pin] = abstract.gate_area_um2
+            gates[instance, pin] = 0.0 if pin == DIODE_PIN else abstract.gate_area_um2
             diffusion[instance, pin] = abstract.diffusion_area_um2
     if not any(gates.values()):
         return
@@ -66,18 +70,34 @@ def _of_net(net: str, pins: Sequence[Pin], route: NetRoute, placement: Placement
     shapes = list(route.shapes(technology))
     reached = [(pin, shape) for pin in gates for shape in pin_shapes(placement, cells, *pin)]
     below: set[str] = set()
-    for index, (name, layer) in enumerate(technology.layers.items()):
+    for name, layer in _in_order(technology):
+        if name in suspects:
+            made = [shape for shape in shapes if shape.layer in below or shape.layer == name]
+            for piece, on in _pieces(made, reached, technology):
+                area = sum(gates[pin] for pin in on)
+                etched = _etched_um2([shape for shape in piece if shape.layer == name], layer)
+                allowed = allowed_ratio(layer, sum(diffusion[pin] for pin in on))
+                if area and etched / area > allowed:
+                    at_risk = tuple(sorted(pin for pin in on if gates[pin]))
+                    yield AntennaFault(net, name, etched / area, allowed, at_risk)
         below.add(name)
-        if index:
-            below.add(technology.cut_between[list(technology.layers)[index - 1], name])
-        if name not in suspects:
-            continue
-        for piece, on in _pieces([shape for shape in shapes if shape.layer in below], reached, technology):
-            area = sum(gates[pin] for pin in on)
-            side = side_area_um2([shape for shape in piece if shape.layer == name], layer.thickness)
-            allowed = allowed_ratio(layer, sum(diffusion[pin] for pin in on))
-            if area and side / area > allowed:
-                yield AntennaFault(net, name, side / area, allowed, tuple(sorted(pin for pin in on if gates[pin])))
+
+
+def _in_order(technology: Technology) -> Iterator[tuple[str, RoutingLayer | CutLayer]]:
+    """Metals and the cuts between them, as they are made."""
+    names = list(technology.layers)
+    for lower, upper in zip(names, [*names[1:], ""], strict=True):
+        yield lower, technology.layers[lower]
+        if upper:
+            cut = technology.cut_between[lower, upper]
+            yield cut, technology.cuts[cut]
+
+
+def _etched_um2(shapes: Sequence[Shape], layer: RoutingLayer | CutLayer) -> float:
+    """The area that collects charge: of a metal's walls, or of cuts."""
+    if isinstance(layer, RoutingLayer):
+        return side_area_um2(shapes, layer.thickness)
+    return sum(shape.rect.area for shape in shapes) / 1e6
 
 
 def _suspects(route: NetRoute, gates_um2: Sequence[float], diffusion_um2: float, technology: Technology) -> set[str]:
@@ -86,22 +106,23 @@ def _suspects(route: NetRoute, gates_um2: Sequence[float], diffusion_um2: float,
     Of the net's highest layer all walls are on all its gates and all its diffusion; of a layer below it, they are all
     on its smallest gate at worst.
     """
-    walls: dict[str, int] = {}
+    etched: dict[str, float] = {}
     for wire in route.wires:
         length = abs(wire.x1 - wire.x0) + abs(wire.y1 - wire.y0) + 2 * technology.layers[wire.layer].width
-        walls[wire.layer] = walls.get(wire.layer, 0) + 2 * length
+        etched[wire.layer] = etched.get(wire.layer, 0) + 2 * length
     pads = [shape for use in route.vias for shape in technology.vias[use.via].shapes]
     for shape in (*pads, *route.patches):
-        walls[shape.layer] = walls.get(shape.layer, 0) + 2 * (shape.x1 - shape.x0 + shape.y1 - shape.y0)
-    used = [(name, layer) for name, layer in technology.layers.items() if name in walls]
+        amount = shape.rect.area if shape.layer in technology.cuts else 2 * (shape.rect.width + shape.rect.height)
+        etched[shape.layer] = etched.get(shape.layer, 0) + amount
+    used = [(name, layer) for name, layer in _in_order(technology) if name in etched]
     found = set()
     for name, layer in used:
-        side = walls[name] * layer.thickness / 1e6
+        area = etched[name] * (layer.thickness if isinstance(layer, RoutingLayer) else 1) / 1e6
         if name == used[-1][0]:
             limit = allowed_ratio(layer, diffusion_um2) * sum(gates_um2)
         else:
-            limit = allowed_ratio(layer, 0.0) * min(area for area in gates_um2 if area)
-        if side > limit:
+            limit = allowed_ratio(layer, 0.0) * min(gate for gate in gates_um2 if gate)
+        if area > limit:
             found.add(name)
     return found
 

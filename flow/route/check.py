@@ -1,4 +1,4 @@
-"""Opens, shorts and spacing of routed nets, found on the shapes alone.
+"""Opens, shorts, spacing and areas of routed nets, found on the shapes alone.
 
 It knows neither the lattice nor the search: it takes what a DEF file would hold, draws it, and looks at rectangles.
 """
@@ -21,7 +21,10 @@ NOBODY = 0
 
 @dataclass(frozen=True)
 class Fault:
-    """kind: open, short, spacing, area. layer: "" for an open. place: nm. what: the nets."""
+    """kind: open, short, spacing, area, hole (enclosed by metal, and smaller than may be). layer: "" for an open.
+
+    place: nm. what: the nets.
+    """
 
     kind: str
     layer: str
@@ -129,6 +132,9 @@ def _conflicts(names: list[str], drawn: Mapping[str, list[Shape]], pins: Mapping
         yield from _shorts(layer, kdb.Region(top.begin_shapes_rec(index[layer])), near)
         whole = kdb.Region(top.begin_shapes_rec(index[layer])).merged()
         yield from _close(layer, whole, rule.spacing, near)
+        for hole in whole.holes().with_area(0, rule.min_hole_area, False).each():
+            if near.drawn_at(layer, hole.bbox()):
+                yield _fault("hole", layer, hole.bbox(), near)
         for polygon in whole.with_area(0, rule.min_area, False).each():
             if near.drawn_at(layer, polygon.bbox()):
                 yield _fault("area", layer, polygon.bbox(), near)

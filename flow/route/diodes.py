@@ -10,10 +10,9 @@ from flow.physical.design import Placed, Placement, pin_centre
 from flow.physical.netlist import Netlist
 from flow.physical.technology import Technology
 from flow.place.fill import find_gaps
-from flow.route.antenna import AntennaFault
+from flow.route.antenna import DIODE, DIODE_PIN, AntennaFault
 from golden.spec import SpecError
 
-DIODE, DIODE_PIN = "diode_2", "DIODE"
 PREFIX = "ANTENNA_"
 
 

@@ -17,10 +17,15 @@ from flow.route.problem import RoutingProblem
 REGION_COLUMNS, REGION_ROWS = 16, 20
 """About 7 um each way in sky130: some ten wires fit beside each other on a layer."""
 
-PASSES = 4
+PASSES, PATIENCE = 40, 6
+"""Times that all nets over full borders are led anew, and how many of them may go by without less overflow."""
 
-SHARE = np.array([0.4, 0.8, 0.8, 0.8])
+SHARE = np.array([0.4, 0.9, 0.9, 0.9])
 """Part of a layer's free tracks that guides count on, met1 up; the pins' vias and their wires take most of met1."""
+
+LOCAL = 1 / 3
+"""Tracks across the cells' rows that each pin of a region takes beside the wires that pass its borders: its wire is to
+reach a track that leads on, and two places in a region are a third of its height apart on average."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Guides:
     """Regions by number = row * columns + column.
 
     region_of_column:  column of regions, for each column of the lattice; region_of_row: row of regions * columns.
-    start, region:     the regions of net n are region[start[n]:start[n + 1]].
+    start, region:     the regions of net n are region[start[n]:start[n + 1]], in the order in which they were joined.
+    pin_turn:          of each pin, when its region was joined to those of its net.
     overflow:          wires that more than the borders let through, in all.
     """
 
@@ -38,6 +44,7 @@ class Guides:
     region_of_row: np.ndarray
     start: np.ndarray
     region: np.ndarray
+    pin_turn: np.ndarray
     overflow: int
 
     @property
@@ -51,23 +58,27 @@ def make_guides(problem: RoutingProblem) -> Guides:
     columns, rows = -(-lattice.nx // REGION_COLUMNS), -(-lattice.ny // REGION_ROWS)
     region_of_column = (np.arange(lattice.nx) // REGION_COLUMNS).astype(np.int32)
     region_of_row = (np.arange(lattice.ny) // REGION_ROWS * columns).astype(np.int32)
-    east, north = capacities(problem, columns, rows)
     pin_region = _pin_regions(problem, region_of_column, region_of_row)
+    east, north = capacities(problem, pin_region, columns, rows)
     span = np.array([region_of_column[-1] + 1, rows]).max()
     memory = 64 * len(problem.pin_keys) + int(span) * 16
     while True:
         start = np.zeros(problem.n_nets + 1, np.int64)
         region = np.zeros(memory, np.int32)
         overflow = _lead(pin_region, problem.net_start, columns, rows, east, north, start, region,
-                         REGION_COLUMNS * lattice.pitch_x // 10, REGION_ROWS * lattice.pitch_y // 10, PASSES)
+                         REGION_COLUMNS * lattice.pitch_x // 10, REGION_ROWS * lattice.pitch_y // 10, PASSES, PATIENCE)
         if overflow >= 0:
             return Guides(columns, rows, region_of_column, region_of_row, start.astype(np.int32),
-                          region[:start[-1]].copy(), overflow)
+                          region[:start[-1]].copy(), _turns(pin_region, problem.net_start, start, region), overflow)
         memory *= 2
 
 
-def capacities(problem: RoutingProblem, columns: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Wires that fit over the border to the east and to the north of each region; int32 (regions,)."""
+def capacities(problem: RoutingProblem, pin_region: np.ndarray, columns: int,
+               rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Wires that fit over the border to the east and to the north of each region; int32 (regions,).
+
+    A track above the lowest layer counts where it is free from half a region before the border to half a region behind.
+    """
     lattice = problem.lattice
     free = problem.wire.reshape(lattice.n_layers, lattice.ny, lattice.nx) == 0
     east, north = np.zeros((rows, columns)), np.zeros((rows, columns))
@@ -75,15 +86,20 @@ def capacities(problem: RoutingProblem, columns: int, rows: int) -> tuple[np.nda
     for layer, rule in enumerate(problem.stack.layers):
         if rule.horizontal:
             for border in range(columns - 1):
-                edge = (border + 1) * REGION_COLUMNS
-                through = free[layer, :, edge - 1] & free[layer, :, edge]
+                through = _through(free[layer].T, (border + 1) * REGION_COLUMNS, REGION_COLUMNS // 2 if layer else 1)
                 east[:, border] += SHARE[layer] * np.bincount(row_of, weights=through, minlength=rows)
         else:
             for border in range(rows - 1):
-                edge = (border + 1) * REGION_ROWS
-                through = free[layer, edge - 1] & free[layer, edge]
+                through = _through(free[layer], (border + 1) * REGION_ROWS, REGION_ROWS // 2)
                 north[border] += SHARE[layer] * np.bincount(column_of, weights=through, minlength=columns)
-    return east.astype(np.int32).ravel(), north.astype(np.int32).ravel()
+    pins = np.bincount(pin_region, minlength=columns * rows).reshape(rows, columns)
+    north[:-1] -= LOCAL * (pins[:-1] + pins[1:]) / 2
+    return east.astype(np.int32).ravel(), north.clip(0).astype(np.int32).ravel()
+
+
+def _through(free: np.ndarray, border: int, reach: int) -> np.ndarray:
+    """Which columns are free for `reach` rows before and behind a border."""
+    return free[max(border - reach, 0):border + reach].all(axis=0)
 
 
 def _pin_regions(problem: RoutingProblem, region_of_column: np.ndarray, region_of_row: np.ndarray) -> np.ndarray:
@@ -93,7 +109,18 @@ def _pin_regions(problem: RoutingProblem, region_of_column: np.ndarray, region_o
 
 
 @jit
-def _lead(pin_region, net_start, columns, rows, east, north, start, region, width, height, passes):
+def _turns(pin_region, net_start, start, region):
+    """When the region of each pin was joined."""
+    turns = np.zeros(pin_region.size, np.int32)
+    for net in range(net_start.size - 1):
+        for pin in range(net_start[net], net_start[net + 1]):
+            while region[start[net] + turns[pin]] != pin_region[pin]:
+                turns[pin] += 1
+    return turns
+
+
+@jit
+def _lead(pin_region, net_start, columns, rows, east, north, start, region, width, height, passes, patience):
     """Fills start and region; returns the overflow that is left, or -1 when `region` is too short."""
     n_regions, n_nets = columns * rows, net_start.size - 1
     use_east, use_north = np.zeros(n_regions, np.int32), np.zeros(n_regions, np.int32)
@@ -105,7 +132,7 @@ def _lead(pin_region, net_start, columns, rows, east, north, start, region, widt
     away = np.zeros(np.diff(net_start).max(), np.int32)
     old_region, old_before = np.zeros(0, np.int32), np.zeros(0, np.int32)
     old_start = np.zeros(n_nets + 1, np.int64)
-    overflow, run = 0, 0
+    overflow, run, least, waited = 0, 0, 1 << 30, 0
     for number in range(passes):
         used = 0
         new_before = np.zeros(region.size, np.int32)
@@ -143,7 +170,9 @@ def _lead(pin_region, net_start, columns, rows, east, north, start, region, widt
                 if use[here] > most[here]:
                     overflow += use[here] - most[here]
                     risen[here] += 1
-        if overflow == 0:
+        waited = 0 if overflow < least else waited + 1
+        least = min(least, overflow)
+        if overflow == 0 or waited == patience:
             break
     return overflow
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flow.route.guides import Guides
+from flow.route.guides import REGION_COLUMNS, REGION_ROWS, Guides
 from flow.route.jit import jit
 from flow.route.problem import RoutingProblem
 from flow.route.search import (
@@ -29,6 +29,7 @@ from flow.route.search import (
     new_scratch,
     route_net,
 )
+from flow.route.spec import RouteSpec
 
 BASE = 60 * SCALE
 """Cost of one conflict at pressure 1: that of 0.6 um of wire."""
@@ -37,19 +38,27 @@ ROUTED, ROOM, FAILED = range(3)
 """What became of a net in a round: ROOM: the memory for routes was full."""
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How hard to try. `first`, `growth`, `most`: pressure in the first round, factor a round, bound.
+FIRST, GROWTH, MOST = 0.5, 1.35, 40.0
+"""Pressure in the first round, factor a round, bound."""
 
-    greed: part by which the search takes the rest of a way for longer than it is.
-    """
+REPAIR = 8.0
+"""Pressure in the first round when few nets are led another way: they should find room beside the others."""
 
-    rounds: int = 60
-    first: float = 0.5
-    growth: float = 1.35
-    most: float = 40.0
-    history: float = 0.35
-    greed: float = 1 / 16
+HISTORY = 0.35
+"""Part of a conflict's price that its place keeps."""
+
+GREED = 1 / 16
+"""Part by which the search takes the rest of a way for longer than it is."""
+
+STIR_AFTER = 8
+"""Rounds without progress after which everything around the places in conflict is searched anew."""
+
+STIRS, STIR_MOST, STIRRED = 4, 60, 2.0
+"""How often that is done, nets in conflict beyond which there is no use in it (there is too much wire for the room),
+and the pressure after it."""
+
+PROGRESS = 0.9
+"""A round that leaves no more than this part of the fewest nets in conflict so far has come further."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +72,21 @@ class Round:
     pops: int
 
 
-def places_of(problem: RoutingProblem, guides: Guides, greed: float) -> Places:
+def places_of(problem: RoutingProblem, guides: Guides) -> Places:
     lattice = problem.lattice
     return Places(lattice.nx, lattice.ny, problem.wire, problem.via, problem.net_start, problem.pin_start,
-                  problem.nodes, problem.contact, guides.region_of_column, guides.region_of_row,
-                  np.zeros(problem.n_nets, np.uint8), round(LEAST_X * SCALE * (1 + greed)),
-                  round(LEAST_Y * SCALE * (1 + greed)))
+                  problem.nodes, problem.contact, guides.region_of_column, guides.region_of_row, guides.pin_turn,
+                  np.zeros(problem.n_nets, np.uint8), round(LEAST_X * SCALE * (1 + GREED)),
+                  round(LEAST_Y * SCALE * (1 + GREED)))
 
 
 class Negotiation:
     """Routes in the making; `run` until nothing is in conflict, `search_again` to have some nets led another way."""
 
-    def __init__(self, problem: RoutingProblem, guides: Guides, effort: Effort = Effort()) -> None:
+    def __init__(self, problem: RoutingProblem, guides: Guides, spec: RouteSpec = RouteSpec()) -> None:
         lattice, n_nets = problem.lattice, problem.n_nets
-        self.effort, self.guides = effort, guides
-        self.places = places_of(problem, guides, effort.greed)
+        self.problem, self.spec, self.guides = problem, spec, guides
+        self.places = places_of(problem, guides)
         self.books = Books(np.zeros(lattice.n_nodes, np.int16), np.zeros(lattice.plane, np.int16),
                            np.zeros(lattice.plane, np.int16), np.zeros(lattice.n_nodes, np.int32))
         self.scratch = new_scratch(lattice.n_nodes, int(np.diff(problem.net_start).max(initial=1)))
@@ -91,20 +100,50 @@ class Negotiation:
         self.rounds: list[Round] = []
 
     def run(self, tell: Callable[[Round], None] = lambda done: None) -> None:
-        """Rounds until no net is in conflict or without a way, or there have been `effort.rounds`."""
-        pressure = self.effort.first
-        for number in range(self.effort.rounds):
+        """Rounds until no net is in conflict or without a way, until there have been `spec.rounds`, or until
+        `spec.patience` of them have not come further."""
+        pressure, fewest, waited, stirred = REPAIR if self.rounds else FIRST, len(self.dirty) + 1, 0, 0
+        for number in range(self.spec.rounds):
             turns = self.order[np.argsort(self.times[self.order], kind="stable")]
             searched = self._turns(turns[self.dirty[turns]], int(pressure * BASE))
-            charge = int(BASE * self.effort.history * max(1.0, pressure))
+            charge = int(BASE * HISTORY * max(1.0, pressure))
             _find_conflicts(self.dirty, self.slack, self.places, self.books, self.ways, charge,
                             number % 4 == 3)
-            self.rounds.append(Round(len(self.rounds), searched, int((self.state == FAILED).sum()),
-                                     int(self.dirty.sum()), int(self.scratch.counters[COUNT_POPS])))
+            left = int(self.dirty.sum())
+            self.rounds.append(Round(len(self.rounds), searched, int((self.state == FAILED).sum()), left,
+                                     int(self.scratch.counters[COUNT_POPS])))
             tell(self.rounds[-1])
-            if not self.dirty.any():
+            waited = 0 if left <= PROGRESS * fewest else waited + 1
+            fewest = min(fewest, left) if not waited else fewest
+            if not left or waited == self.spec.patience:
                 break
-            pressure = min(pressure * self.effort.growth, self.effort.most)
+            pressure = min(pressure * GROWTH, MOST)
+            if waited == STIR_AFTER and left <= STIR_MOST and stirred < STIRS:
+                stirred += 1
+                self._stir(stirred)
+                pressure, fewest, waited = STIRRED, len(self.dirty) + 1, 0
+
+    def _stir(self, reach: int) -> None:
+        """Takes out every net around the places in conflict, `reach` regions each way, and what conflicts there have
+        cost: where a tangle stays, nets that are in no conflict may have taken the only ways out of it."""
+        lattice = self.problem.lattice
+        history = self.books.history.reshape(lattice.n_layers, lattice.ny, lattice.nx)
+        near = np.zeros((lattice.ny, lattice.nx), np.bool_)
+        for net in np.flatnonzero(self.dirty).tolist():
+            for node in self._conflict_nodes(net).tolist():
+                _, column, row = lattice.place(node)
+                near[max(row - reach * REGION_ROWS, 0):row + reach * REGION_ROWS + 1,
+                     max(column - reach * REGION_COLUMNS, 0):column + reach * REGION_COLUMNS + 1] = True
+        history[:, near] = 0
+        near = near.ravel()
+        for net in np.flatnonzero(self.state == ROUTED).tolist():
+            if near[self._way(net)[0] % lattice.plane].any():
+                self._take_out(net)
+
+    def _take_out(self, net: int) -> None:
+        mark(net, -1, self.places, self.books, self.ways)
+        _forget(net, self.places, self.ways)
+        self.state[net], self.dirty[net] = FAILED, True
 
     def _turns(self, turns: np.ndarray, pressure: int) -> int:
         done, searched = 0, 0
@@ -120,19 +159,69 @@ class Negotiation:
     def search_again(self, nets: Sequence[int], kind: int) -> None:
         """Has nets searched once more as nets of another kind, even where they are in no conflict."""
         for net in nets:
-            mark(net, -1, self.places, self.books, self.ways)
-            _forget(net, self.places, self.ways)
+            self._take_out(net)
             self.places.kind[net] = kind
-            self.state[net], self.dirty[net] = FAILED, True
+
+    def moved_to(self, problem: RoutingProblem, guides: Guides) -> "Negotiation":
+        """The same routes in a problem of the same nets, some of which have more pins; those, and nets in whose way
+        something now stands, are to be searched again."""
+        fresh = Negotiation(problem, guides, self.spec)
+        if problem.names != self.problem.names:
+            raise ValueError("routes can be kept for the same nets only")
+        fresh.ways = _empty_ways(problem.n_nets, len(problem.pin_keys), len(self.ways.node) + 4096)
+        fresh.places.kind[:], fresh.rounds, fresh.times[:] = self.places.kind, self.rounds, self.times
+        fresh.books.history[:], fresh.slack[:] = self.books.history, self.slack
+        for net in range(problem.n_nets):
+            if self.state[net] == ROUTED and self._fits(net, problem):
+                fresh._keep(net, self)
+        return fresh
+
+    def _fits(self, net: int, problem: RoutingProblem) -> bool:
+        """Whether a net has the same pins in another problem, and its way is free there."""
+        pins, others = (slice(*which.net_start[net:net + 2]) for which in (self.problem, problem))
+        if self.problem.pin_keys[pins] != problem.pin_keys[others]:
+            return False
+        node, before = self._way(net)
+        step = (before != NONE) & (np.abs(node - before) == problem.lattice.plane)
+        vias = problem.via.ravel()[np.minimum(node, before)[step]]
+        return bool(np.isin(problem.wire[node], (0, net + 1)).all() and np.isin(vias, (0, net + 1)).all())
+
+    def _way(self, net: int) -> tuple[np.ndarray, np.ndarray]:
+        way = slice(self.ways.start[net], self.ways.start[net] + self.ways.size[net])
+        return self.ways.node[way], self.ways.before[way]
+
+    def _keep(self, net: int, old: "Negotiation") -> None:
+        """Takes over a net's way."""
+        node, before = old._way(net)
+        at = int(self.used[0])
+        self.ways.node[at:at + len(node)], self.ways.before[at:at + len(node)] = node, before
+        self.ways.start[net], self.ways.size[net] = at, len(node)
+        pins, others = (slice(*which.net_start[net:net + 2]) for which in (self.problem, old.problem))
+        self.ways.pin_node[pins] = old.ways.pin_node[others]
+        self.used[0] += len(node)
+        self.state[net], self.dirty[net] = ROUTED, False
+        mark(net, 1, self.places, self.books, self.ways)
 
     def conflict_place(self, net: int) -> int:
         """The first node of a net that is in conflict, or NONE."""
-        mark(net, -1, self.places, self.books, self.ways)
-        start = self.ways.start[net]
-        nodes = self.ways.node[start:start + self.ways.size[net]]
-        found = nodes[self.books.crowd[nodes] > 0]
-        mark(net, 1, self.places, self.books, self.ways)
+        found = self._conflict_nodes(net)
         return int(found[0]) if len(found) else NONE
+
+    def _conflict_nodes(self, net: int) -> np.ndarray:
+        """Nodes of a net that others are in conflict with: at them, at vias from them, or at contacts of pins."""
+        plane = self.problem.lattice.plane
+        mark(net, -1, self.places, self.books, self.ways)
+        node, before = self._way(net)
+        place, low = node % plane, np.minimum(node, before) // plane
+        via = (before != NONE) & (np.abs(node - before) == plane)
+        crowded = self.books.crowd[node] > 0
+        for layer, crowd in enumerate((self.books.crowd1, self.books.crowd2)):
+            crowded |= via & (low == layer) & (crowd[place] > 0)
+        pins = self.ways.pin_node[self.problem.net_start[net]:self.problem.net_start[net + 1]]
+        contacts = -2 - pins[(pins < 0) & (pins != NONE)]
+        contacts = contacts[self.books.crowd1[contacts] > 0]
+        mark(net, 1, self.places, self.books, self.ways)
+        return np.concatenate((node[crowded], contacts)).astype(np.int64)
 
     @property
     def failed(self) -> list[int]:
@@ -220,7 +309,8 @@ def _try_net(net, places, guide_start, guide_region, guide_columns, guide, slack
     guide_rows = guide.size // guide_columns
     while True:
         window = _open_guide(net, guide_start, guide_region, guide_columns, guide_rows, guide, slack[net], places)
-        size = route_net(net, window, guide, net + 1, places, books, scratch, pressure, pin_node)
+        margin = REGION_COLUMNS * (slack[net] + 1), REGION_ROWS * (slack[net] + 1)
+        size = route_net(net, window, margin, guide, net + 1, places, books, scratch, pressure, pin_node)
         if size > 0 or (window[0] == 0 and window[2] == 0 and window[1] == places.nx - 1
                         and window[3] == places.ny - 1 and slack[net] >= guide_columns + guide_rows):
             return size

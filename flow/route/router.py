@@ -11,18 +11,16 @@ from flow.route.antenna import AntennaFault, find_antennas
 from flow.route.check import find_faults
 from flow.route.diodes import PREFIX, add_diodes
 from flow.route.guides import make_guides
-from flow.route.negotiate import Effort, Negotiation, Round
+from flow.route.negotiate import Negotiation, Round
 from flow.route.problem import RoutingProblem
 from flow.route.scene import problem_of
 from flow.route.search import LOWER, NONE, UPPER
 from flow.route.shapes import routes_of
+from flow.route.spec import RouteSpec
 from golden.spec import SpecError
 
 LISTED = 8
 """Places that a message names."""
-
-DIODE_PASSES = 2
-"""Times that the design is routed anew with more diodes."""
 
 
 @dataclass(frozen=True)
@@ -59,21 +57,25 @@ class Routed:
 
 
 def route_design(placement: Placement, netlist: Netlist, cells: Cells, technology: Technology, where: str,
-                 effort: Effort = Effort(), tell: Callable[[Round], None] = lambda done: None) -> Routed:
+                 spec: RouteSpec = RouteSpec(), tell: Callable[[Round], None] = lambda done: None) -> Routed:
     """The metal of every net of two pins and more. The same input gives the same routes.
 
     where: names the design in messages. SpecError, with places, when nets are left in conflict or without a way, or
     when the check on shapes finds an open, a short or two shapes too near.
     """
-    for last in (*(False,) * DIODE_PASSES, True):
-        problem = problem_of(placement, netlist, cells, technology)
-        negotiation = Negotiation(problem, make_guides(problem), effort)
-        negotiation.run(tell)
-        _refuse_leftovers(problem, negotiation, where)
+    problem = problem_of(placement, netlist, cells, technology)
+    negotiation = Negotiation(problem, make_guides(problem), spec)
+    negotiation.run(tell)
+    _refuse_leftovers(problem, negotiation, where)
+    for passes_left in range(spec.diode_passes, -1, -1):
         routes, antennas = _repair_antennas(problem, negotiation, placement, netlist, cells, technology, where, tell)
-        if last or not antennas:
+        if not antennas or not passes_left:
             break
         placement, netlist = add_diodes(placement, netlist, cells, technology, antennas)
+        problem = problem_of(placement, netlist, cells, technology)
+        negotiation = negotiation.moved_to(problem, make_guides(problem))
+        negotiation.run(tell)
+        _refuse_leftovers(problem, negotiation, where)
     faults = find_faults(placement, netlist, routes, cells, technology)
     if faults:
         kinds = sorted({fault.kind for fault in faults})

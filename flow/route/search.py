@@ -48,7 +48,8 @@ NONE = -1
 
 
 class Places(NamedTuple):
-    """What does not change: see RoutingProblem; `region_of_*`: see Guides; kind: of each net, for its costs.
+    """What does not change: see RoutingProblem; `region_of_*`, `pin_turn`: see Guides; kind: of each net, for its
+    costs.
 
     step_x, step_y: what the estimate of the rest of a way takes for a step. A little more than it costs: of ways that
     are as good, the one nearer to its end goes on first, and the way found is longer by that little at most.
@@ -64,6 +65,7 @@ class Places(NamedTuple):
     contact: np.ndarray
     region_of_column: np.ndarray
     region_of_row: np.ndarray
+    pin_turn: np.ndarray
     kind: np.ndarray
     step_x: int
     step_y: int
@@ -192,7 +194,8 @@ def conflicts_of(net, places, books, ways, charge):
 
 @jit
 def order_of_pins(net, places, order, distance):
-    """The order in which a net's pins are joined: each the nearest to those before it; begins at its first pin."""
+    """The order in which a net's pins are joined: as the guide joined their regions, so that the way to each leads
+    along the guide; in a region, each the nearest to those before it. Begins at the net's first pin."""
     first, last = places.net_start[net], places.net_start[net + 1]
     n_pins, nx, plane = last - first, places.nx, places.nx * places.ny
     for index in range(n_pins):
@@ -206,16 +209,40 @@ def order_of_pins(net, places, order, distance):
             way = abs(here % nx - there % nx) * 46 + abs(here // nx - there // nx) * 34
             if way < distance[index]:
                 distance[index] = way
-            if distance[index] < distance[best]:
+            turn, least = places.pin_turn[order[index]], places.pin_turn[order[best]]
+            if turn < least or (turn == least and distance[index] < distance[best]):
                 best = index
         order[done], order[best] = order[best], order[done]
         distance[done], distance[best] = distance[best], distance[done]
 
 
 @jit
-def route_net(net, window, guide, number, places, books, scratch, pressure, pin_node):
+def _nearby(box, start, n_tree, margin, window, places, tree):
+    """The part of a window that holds a pin's box, what it is joined to (pin `start`, or if NONE the node of the tree
+    that is nearest to the box), and a margin in columns and rows."""
+    nx, plane = places.nx, places.nx * places.ny
+    x0, x1, y0, y1, best = box[0], box[1], box[2], box[3], 1 << 30
+    first = places.pin_start[start] if start != NONE else 0
+    last = places.pin_start[start + 1] if start != NONE else n_tree
+    for index in range(first, last):
+        place = (places.nodes[index] if start != NONE else tree[index]) % plane
+        row = place // nx
+        column = place - row * nx
+        away = (max(box[0] - column, column - box[1], 0) * LEAST_X + max(box[2] - row, row - box[3], 0) * LEAST_Y)
+        if away < best:
+            best = away
+            x0, x1 = min(box[0], column), max(box[1], column)
+            y0, y1 = min(box[2], row), max(box[3], row)
+    return (max(x0 - margin[0], window[0]), min(x1 + margin[0], window[1]), max(y0 - margin[1], window[2]),
+            min(y1 + margin[1], window[3]))
+
+
+@jit
+def route_net(net, window, margin, guide, number, places, books, scratch, pressure, pin_node):
     """Joins a net's pins: the tree is in scratch.tree and scratch.before, its size is returned; 0 when a pin cannot
     be reached. window: first and last column and row; guide: int32 (regions,), those equal to `number` are allowed.
+    Each pin is searched for in the window's part around it and what is nearest to it, with a margin, and in the whole
+    window only where that is not enough.
     """
     nx, plane = places.nx, places.nx * places.ny
     tree, goal, order = scratch.tree, scratch.goal, scratch.order
@@ -235,9 +262,15 @@ def route_net(net, window, guide, number, places, books, scratch, pressure, pin_
             box_x0, box_x1 = min(box_x0, column), max(box_x1, column)
             box_y0, box_y1 = min(box_y0, row), max(box_y1, row)
             lowest = min(lowest, layer)
-        start = order[0] if joined == 1 else NONE
-        hit = _search(run, start, size, (box_x0, box_x1, box_y0, box_y1), lowest, window, guide, number, places, books,
-                      scratch, pressure)
+        start, box = order[0] if joined == 1 else NONE, (box_x0, box_x1, box_y0, box_y1)
+        hit = _search(run, start, size, box, lowest, _nearby(box, start, size, margin, window, places, tree), guide,
+                      number, places, books, scratch, pressure)
+        if hit == NONE:
+            scratch.counters[COUNT_SEARCH] += 1
+            run = np.int32(scratch.counters[COUNT_SEARCH])
+            for index in range(places.pin_start[pin], places.pin_start[pin + 1]):
+                goal[places.nodes[index]] = run if not places.contact[index] else -run
+            hit = _search(run, start, size, box, lowest, window, guide, number, places, books, scratch, pressure)
         if hit == NONE:
             return 0
         pin_node[pin] = -2 - hit if goal[hit] == -run else hit
@@ -336,8 +369,8 @@ def _step(how, came, node, place, layer, column, row, window, across, along, nx,
 
 
 @jit
-def _seed(run, start, n_tree, box, lowest, places, books, scratch, pressure):
-    """Puts the nodes of pin `start` (or, if NONE, of the tree) into the heap; returns its size."""
+def _seed(run, start, n_tree, box, lowest, window, places, books, scratch, pressure):
+    """Puts the nodes of pin `start` (or, if NONE, of the tree) inside the window into the heap; returns its size."""
     nx, plane = places.nx, places.nx * places.ny
     cost, stamp, entered, heap = scratch.cost, scratch.stamp, scratch.entered, scratch.heap
     first = places.pin_start[start] if start != NONE else 0
@@ -348,13 +381,18 @@ def _seed(run, start, n_tree, box, lowest, places, books, scratch, pressure):
         layer = node // plane
         place = node - layer * plane
         row = place // nx
+        column = place - row * nx
+        if start == NONE:
+            entered[node], stamp[node], cost[node] = TREE, run, 0
+            if column < window[0] or column > window[1] or row < window[2] or row > window[3]:
+                continue
         price = 0
         if start != NONE:
             price = books.history[node] + pressure * books.crowd[node]
             if places.contact[index]:
                 price += CONTACT_COST + pressure * books.crowd1[place]
         cost[node], stamp[node], entered[node] = price, run, TREE if start == NONE else SOURCE
-        ahead = _estimate(place - row * nx, row, layer, box, lowest, places.step_x, places.step_y)
+        ahead = _estimate(column, row, layer, box, lowest, places.step_x, places.step_y)
         size = push(heap, size, (np.int64(price + ahead) << 32) | node)
     return size
 
@@ -369,7 +407,7 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
     crowd, crowd1, crowd2 = books.crowd, books.crowd1, books.crowd2
     step_x, step_y = places.step_x, places.step_y
     across, along = HORIZONTAL_COST[places.kind[number - 1]], VERTICAL_COST[places.kind[number - 1]]
-    size = _seed(run, start, n_tree, box, lowest, places, books, scratch, pressure)
+    size = _seed(run, start, n_tree, box, lowest, window, places, books, scratch, pressure)
     result, pops, limit = NONE, 0, heap.size - 8
     best = np.int64(1) << 60
     while size > 0:
@@ -383,8 +421,9 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
         row = place // nx
         column = place - row * nx
         here = cost[node]
-        if (key >> 32) > here + _estimate(column, row, layer, box, lowest, step_x, step_y):
+        if stamp[node] != run:                     # looked at before, at no higher price
             continue
+        stamp[node] = -run
         pops += 1
         if goal[node] == run or goal[node] == -run:
             total = np.int64(here)
@@ -406,7 +445,7 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
             if guide[places.region_of_row[to_row] + places.region_of_column[to_column]] != mine:
                 continue
             price += here + history[there] + pressure * crowd[there]
-            if stamp[there] == run and cost[there] <= price:
+            if stamp[there] == -run or (stamp[there] == run and cost[there] <= price):
                 continue
             stamp[there], cost[there], entered[there] = run, price, how
             ahead = _estimate(to_column, to_row, layer + (how == UP) - (how == DOWN), box, lowest, step_x, step_y)

@@ -1,11 +1,13 @@
 """From nodes to metal: wires, vias, stubs, and what the rules want besides them.
 
-Two things are not seen on the lattice: shapes of one net may stand too near to each other (a rule that knows no nets),
-so the gap between them is filled; and what is left of a layer may be smaller than its least area, so it is lengthened.
+Three things are not seen on the lattice: shapes of one net may stand too near to each other (a rule that knows no
+nets), so the gap between them is filled; they may enclose too small a hole, which is filled as well; and what is left
+of a layer may be smaller than its least area, so it is lengthened.
 """
 
 from dataclasses import dataclass
 
+import klayout.db as kdb
 import numpy as np
 
 from flow.physical.design import NetRoute, Routes, ViaUse, Wire
@@ -118,12 +120,12 @@ def _gaps(rects, groups, spacing, reach, found):
                     continue
                 x0, x1 = max(rects[i, 2], rects[j, 2]), min(rects[i, 4], rects[j, 4])
                 y0, y1 = max(rects[i, 3], rects[j, 3]), min(rects[i, 5], rects[j, 5])
+                if _inside(rects, first, last, min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)):
+                    continue                               # other metal of the net already lies between the two
                 if x0 >= x1:
                     x0, x1 = (x1, x0) if dy < 0 else (x1 - reach, x0 + reach)
                 if y0 >= y1:
                     y0, y1 = (y1, y0) if dx < 0 else (y1 - reach, y0 + reach)
-                if _inside(rects, first, last, x0, y0, x1, y1):
-                    continue
                 if count == found.shape[0]:
                     return -1
                 found[count] = (rects[first, 0], rects[first, 1], x0, y0, x1, y1)
@@ -165,6 +167,28 @@ def _fills_once(problem: RoutingProblem, metal: Metal) -> np.ndarray:
         if count >= 0:
             return np.unique(found[:count], axis=0)
         room *= 4
+
+
+def hole_fills(problem: RoutingProblem, metal: Metal, technology: Technology) -> np.ndarray:
+    """Rectangles that close what the metal of one net encloses, where that is less than may be enclosed.
+
+    A hole that small has no room for other metal: with its spacing on both sides a wire needs more.
+    """
+    fills = []
+    for layer, rule in enumerate(problem.stack.layers):
+        limit = technology.layers[rule.name].min_hole_area
+        rects = metal.rects[metal.rects[:, 1] == layer]
+        if not limit or not len(rects):
+            continue
+        region = kdb.Region([kdb.Box(*rect) for rect in rects[:, 2:].tolist()])
+        for hole in region.merged().holes().with_area(0, limit, False).each():
+            box = hole.bbox()
+            beside = np.flatnonzero((rects[:, 2] <= box.right) & (rects[:, 4] >= box.left)
+                                    & (rects[:, 3] <= box.top) & (rects[:, 5] >= box.bottom))
+            net = int(rects[beside[0], 0])
+            fills += [(net, layer, part.left, part.bottom, part.right, part.top)
+                      for part in (piece.bbox() for piece in hole.decompose_trapezoids())]
+    return np.array(sorted(fills), np.int64).reshape(-1, 6)
 
 
 def pieces(rects: np.ndarray) -> list[np.ndarray]:
@@ -255,6 +279,7 @@ def routes_of(problem: RoutingProblem, ways: Ways,
     runs = runs_of(problem, ways)
     metal = metal_of(problem, runs)
     fills = gap_fills(problem, metal)
+    fills = np.concatenate((fills, hole_fills(problem, with_more(metal, fills), technology)))
     patches, stuck = area_patches(problem, with_more(metal, fills))
     return _as_routes(problem, runs, np.concatenate((fills, patches)), technology), stuck
 

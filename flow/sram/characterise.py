@@ -1,5 +1,6 @@
 """A macro at a corner: all measurements, put together as one result."""
 
+import msgspec
 import numpy as np
 
 from flow.characterise.corner import Corner
@@ -10,7 +11,7 @@ from flow.sram.inputs import DATA_SLEWS_NS, InputTiming, measure_inputs
 from flow.sram.leakage import measure_leakage
 from flow.sram.plans import LOADS_PF
 from flow.sram.pulses import find_pulses
-from flow.sram.result import Bus, MacroResult
+from flow.sram.result import Bus, Leakage, MacroResult
 from flow.sram.spec import SramSpec
 from flow.sram.timing import CLOCK_SLEWS_NS, SEQUENCE, WARM_UP, measure_access
 
@@ -34,7 +35,8 @@ def characterise_macro(macro: ExtractedMacro, spec: SramSpec, corner: Corner, si
     return MacroResult(
         spec.name, corner.name, macro.area_um2, tables, *(rounded(value) for value in access.clock_pf), energy,
         {name: rounded(value) for name, value in pulses.widths_ns.items()}, buses,
-        tuple(rounded(value) for value in measure_leakage(macro, spec, corner, simulator)))
+        Leakage(*(rounded(value) for value in msgspec.structs.astuple(
+            measure_leakage(macro, spec, corner, simulator)))))
 
 
 def input_energy(spec: SramSpec, inputs: dict[str, InputTiming]) -> dict[str, float]:

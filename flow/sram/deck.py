@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flow.characterise import ngspice
 from flow.characterise.corner import RAMP_OVER_SLEW, Corner
 from flow.characterise.extract import model_name
 from flow.characterise.models import model_card
-from flow.characterise.ngspice import Job, Waves
+from flow.characterise.ngspice import Job
 from flow.characterise.stimuli import Edge, pwl_points
+from flow.characterise.waves import Waves
 from flow.sram.flat import Mos
 from flow.sram.reduce import Circuit, Plan
 
@@ -22,9 +22,6 @@ FAST_S = 1e-10
 """Ramp of inputs whose slew is not what is measured."""
 
 LARGEST_STEP_S = 1e-10
-ngspice.TIME_LIMIT_S = 7200
-"""A cell's limit of ten minutes is too short for a macro on a machine that has other work."""
-
 SAVED = ("clk", "rowperiph/wl_en@0", "precharge_n@0")
 
 

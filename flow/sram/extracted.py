@@ -1,13 +1,13 @@
 """Everything that simulations need of a macro's layout, kept by content: made once, whatever the corner."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import klayout.db as kdb
 import msgspec
 
 from flow.characterise import capacitance, grid, technology
+from flow.characterise.store import load_or_make
 from flow.pdk.config import PdkConfig
 from flow.sram import bitcell, flat, periphery, stack, wires
 from flow.sram.bitcell import BitCell, extract_bitcell
@@ -60,19 +60,15 @@ def extract_macro(gds: Path, cdl: Path, spec: SramSpec, pdk: PdkConfig, store: P
     for module in (*SOURCES, __import__(__name__, fromlist=["x"])):
         digest.update(Path(module.__file__).read_bytes())
     path = None if store is None else store / f"{spec.name}-{digest.hexdigest()[:20]}.json"
-    if path is not None and path.is_file():
-        return msgspec.json.decode(path.read_bytes(), type=ExtractedMacro)
+    return load_or_make(path, ExtractedMacro, lambda: build_macro(gds, cdl, spec, pdk))
+
+
+def build_macro(gds: Path, cdl: Path, spec: SramSpec, pdk: PdkConfig) -> ExtractedMacro:
     found = extract_periphery(gds, spec, pdk, load_flat(cdl, spec.name))
     box = found.outline
-    macro = ExtractedMacro(
+    return ExtractedMacro(
         spec.name, found.transistors, wire_capacitance(found), find_lines(found), extract_bitcell(gds, pdk),
         round(box.width() * box.height() * found.dbu**2, 3))
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(msgspec.json.encode(macro))
-        os.replace(part, path)
-    return macro
 
 
 def find_lines(found: Periphery) -> dict[str, Line]:

@@ -1,5 +1,7 @@
 """The macro's LEF: pins where a router may land, and obstructions over everything else that it uses."""
 
+from collections.abc import Mapping
+
 import klayout.db as kdb
 
 from flow.pdk.config import PdkConfig
@@ -10,14 +12,19 @@ PIN_CLEARANCE_UM = 0.2
 """Obstructions keep this off a pin of their layer, more than the spacing rule of met1 and met2 (0.14)."""
 
 
-def build_lef(spec: SramSpec, pdk: PdkConfig, macro: Macro) -> str:
-    """li1, met1 and met2 are taken but for the pins; met3 under the straps only; met4 between the straps is free."""
+def build_lef(spec: SramSpec, pdk: PdkConfig, macro: Macro, gate_area_um2: Mapping[str, float]) -> str:
+    """li1, met1 and met2 are taken but for the pins; met3 under the straps only; met4 between the straps is free.
+
+    gate_area_um2: input pin -> what its wire must not charge (flow.sram.gate_area).
+    """
     width, height = macro.outline.width() * macro.dbu, macro.outline.height() * macro.dbu
     lines = ["VERSION 5.7 ;", 'BUSBITCHARS "[]" ;', 'DIVIDERCHAR "/" ;', f"MACRO {spec.name}", "  CLASS BLOCK ;",
              f"  FOREIGN {spec.name} 0 0 ;", "  ORIGIN 0 0 ;", f"  SIZE {width:.3f} BY {height:.3f} ;",
              "  SYMMETRY X Y R90 ;"]
     for name, pin in spec.pins().items():
-        lines += [f"  PIN {name}", f"    DIRECTION {pin.direction} ;", f"    USE {pin.use} ;", "    PORT"]
+        lines += [f"  PIN {name}", f"    DIRECTION {pin.direction} ;", f"    USE {pin.use} ;"]
+        lines += [f"    ANTENNAGATEAREA {gate_area_um2[name]:.4f} ;"] if name in gate_area_um2 else []
+        lines += ["    PORT"]
         lines += _shapes(macro.pins[name], macro.dbu, "      ")
         lines += ["    END", f"  END {name}"]
     lines += ["  OBS", *_shapes(_obstructions(pdk, macro), macro.dbu, "    "), "  END", f"END {spec.name}"]

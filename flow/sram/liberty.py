@@ -53,7 +53,7 @@ def bus_types(spec: SramSpec) -> Lines:
 
 
 def cell_lines(result: MacroResult, spec: SramSpec) -> Lines:
-    leakage = sum(result.leakage_nw)
+    leakage = result.leakage.total
     lines = [f"area : {number(result.area_um2)};", "dont_touch : true;", "dont_use : true;", "is_macro_cell : true;",
              'interface_timing : true;', f"cell_leakage_power : {number(leakage)};",
              *group("leakage_power ()", [f"value : {number(leakage)};", f'related_pg_pin : "{POWER}";']),

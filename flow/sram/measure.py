@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from flow.characterise.ngspice import Waves, charge, crossing
+from flow.characterise.waves import Waves, charge, crossing
 
 
 def measure_cycles(waves: list[Waves], settings: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,38 +15,19 @@ from flow.pdk.config import PdkConfig
 from flow.pdk.lef import LefMacro, parse_lef
 from flow.pdk.netlist_pins import parse_subcircuit_pins, parse_verilog_pins
 from flow.pdk.tree import Pdk
-from flow.sram.spec import Pin
-from golden.spec import Spec, SpecError
-from rtl.config import LANE_BITS
+from flow.sram.spec import MacroShape, Pin
+from golden.spec import SpecError
 
 LIBRARY = "sky130_sram_macros"
 """The library of a ciel tree that the macros are in."""
 
 
-class OpenRamSpec(Spec, frozen=True):
+class OpenRamSpec(MacroShape, frozen=True):
     """An OpenRAM macro with one read-or-write port (0), one read port (1) and a write mask bit a byte."""
 
     name: str
-    n_words: int
-    word_bits: int
     power: str
     ground: str
-
-    @property
-    def shape(self) -> str:
-        return f"{self.n_words}x{self.word_bits}"
-
-    @property
-    def n_bytes(self) -> int:
-        return self.word_bits // LANE_BITS
-
-    @property
-    def address_bits(self) -> int:
-        return (self.n_words - 1).bit_length()
-
-    @property
-    def n_bits(self) -> int:
-        return self.n_words * self.word_bits
 
     @property
     def supplies(self) -> dict[str, Pin]:
@@ -69,7 +50,7 @@ def find_openram(name: str, config: PdkConfig) -> OpenRamSpec:
     macros, supplies = config.openram.macros, config.openram.supplies
     if name not in macros:
         raise SpecError(f"an OpenRAM macro must be one of {', '.join(macros)}, not {name!r}")
-    return OpenRamSpec(name, macros[name].n_words, macros[name].word_bits, supplies.power, supplies.ground)
+    return OpenRamSpec(macros[name].n_words, macros[name].word_bits, name, supplies.power, supplies.ground)
 
 
 def openram_of_shape(n_words: int, word_bits: int, config: PdkConfig) -> str:

@@ -18,12 +18,11 @@ from flow.pdk.config import PdkConfig
 from flow.sram.extract import CONDUCTORS
 from flow.sram.flat import ARRAY, Mos
 from flow.sram.gds import load_macro
-from flow.sram.spec import SramSpec
+from flow.sram.spec import SUPPLIES, SramSpec
 from golden.spec import SpecError
 
 WIRES = ("poly", "li1", "met1", "met2", "met3", "met4")
 PIN_METALS = ("met1", "met2", "met4")
-SUPPLIES = ("vdd", "vss")
 MAX_ROUNDS = 60
 PROBE_UM = 5.0
 """How far from a gate the end of its diffusion is looked for; no transistor here has longer diffusion."""

@@ -1,7 +1,8 @@
 """How short the clock's phases may be: bisection over whole cycles of the reduced circuit.
 
 High must last until a read has turned its latch and until a write has turned its cell; low until the bit lines are
-charged again, so that the next read of the other value in the same column is right. A read counts as right when it
+charged again, so that the next read of the other value in the same column is right: each for both values, since latch
+and bit lines are not the same for both. A read counts as right when it
 comes with the delay of a slow clock and at most a tenth more. The four are searched at the same time, each in cycles
 of its own with the other phase long; then all cycles run with both phases short, and both are made longer in small
 steps until everything is right.
@@ -34,12 +35,19 @@ STEP_PART, MOST_STEPS = 1 / 12, 12
 BOTTOM, TOP = LAST_COLUMN
 WIDTHS = ("read_high", "read_low", "write_high", "write_low")
 
-# (address, write, value, the width that is searched here); before, BOTTOM holds 1 and TOP holds 0
+# (address, write, value, the width that is searched here); before, BOTTOM holds 1 and TOP holds 0. The second half is
+# the first with the other value and the other address.
 SEQUENCE = ((TOP, False, 0, None), (BOTTOM, False, 1, "read_high"), (TOP, False, 0, None),
             (BOTTOM, False, 1, "read_low"), (TOP, False, 0, None), (TOP, True, 1, "write_high"), (TOP, False, 1, None),
-            (TOP, True, 0, "write_low"), (BOTTOM, False, 1, None))
-SHOWS = {"read_high": (1,), "read_low": (4,), "write_high": (5, 6), "write_low": (8,)}
+            (TOP, True, 0, "write_low"), (BOTTOM, False, 1, None), (TOP, False, 0, "read_high"),
+            (BOTTOM, False, 1, None), (TOP, False, 0, "read_low"), (BOTTOM, False, 1, None),
+            (BOTTOM, True, 0, "write_high"), (BOTTOM, False, 0, None), (BOTTOM, True, 1, "write_low"),
+            (TOP, False, 0, None))
+SHOWS = {"read_high": (1, 9), "read_low": (4, 12), "write_high": (5, 6, 13, 14), "write_low": (8, 16)}
 """The cycles that must be right for a width to do."""
+
+CELLS = (TOP, BOTTOM)
+"""Whose cells are looked at after a write."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +56,12 @@ class Pulses:
 
     widths_ns: dict[str, float]
 
-    @property
-    def high_ns(self) -> float:
-        return max(self.widths_ns["read_high"], self.widths_ns["write_high"])
-
-    @property
-    def low_ns(self) -> float:
-        return max(self.widths_ns["read_low"], self.widths_ns["write_low"])
-
-    @property
-    def period_ns(self) -> float:
-        return self.high_ns + self.low_ns
-
 
 def find_pulses(macro: ExtractedMacro, spec: SramSpec, corner: Corner, simulator: Simulator) -> Pulses:
     """All four widths; SpecError when the macro fails even with long phases."""
     plan = timing_plan(spec, replace(corner, worst="max"), LAST_COLUMN, n_single=1)
     circuit, group = reduce_macro(macro, plan), len(plan.groups) - 1
-    cells = (circuit.cells[TOP // N_COLUMNS, TOP % N_COLUMNS, group],)
+    cells = tuple(circuit.cells[address // N_COLUMNS, address % N_COLUMNS, group] for address in CELLS)
     n, long_s = len(plan.groups), phase_s(corner)
 
     def run(widths: dict[str, float], what: str, others: tuple[float, float] = (long_s, long_s)) -> list[dict]:
@@ -111,13 +107,14 @@ def find_pulses(macro: ExtractedMacro, spec: SramSpec, corner: Corner, simulator
 def works(width: str, result: list[dict], reference: list[dict], group: int) -> bool:
     """Whether the cycles that show a width are right: q, the written cell, and the delay of a read that turns q."""
     for number in SHOWS[width]:
-        _, write, value, _ = SEQUENCE[number]
+        address, write, value, _ = SEQUENCE[number]
         cycle = result[number]
-        if abs(cycle["q"][group] - value) > SETTLED or write and abs(cycle["nets"][0] - value) > SETTLED:
+        level = cycle["nets"][CELLS.index(address)] if write else cycle["q"][group]
+        if abs(level - value) > SETTLED:
             return False
         usual = reference[number]["delay"][group]
         turned = reference[number]["rises"][group] == bool(value) and usual is not None
-        if not write and turned and number != SHOWS["write_high"][1]:
+        if not write and turned and width != "write_high":
             delay = cycle["delay"][group]
             if delay is None or delay > (1 + DEGRADATION) * usual:
                 return False

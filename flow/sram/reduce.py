@@ -39,7 +39,6 @@ DECODERS = ((0, 1), (2, 3, 4), (5, 6, 7, 8))
 """Address bits that are decoded together: of the column, and of the row."""
 
 OF_ADDRESS = re.compile(r"(rowperiph/coldec/|rowperiph/rowdec/predec/)(aff|aint|aint_n)\[(\d+)\](.*)")
-PREDECODED = "rowperiph/rowdec/pd[{}][{}]"
 
 
 @dataclass(frozen=True)

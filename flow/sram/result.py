@@ -16,13 +16,25 @@ class Bus(msgspec.Struct, frozen=True):
     limits: dict[str, Table]
 
 
+class Leakage(msgspec.Struct, frozen=True):
+    """nW at rest, of the periphery and of all bitcells; `_off`: what their transistors leak one by one, added up."""
+
+    periphery: float
+    cells: float
+    periphery_off: float
+    cells_off: float
+
+    @property
+    def total(self) -> float:
+        return self.periphery + self.cells
+
+
 class MacroResult(msgspec.Struct, frozen=True):
     """A macro at a corner.
 
     access:  `cell_rise`, `cell_fall`, `rise_transition`, `fall_transition` of q over (clock slew, load).
     energy:  pJ of a whole word's cycle, (at the clock's rise, at its fall), by `read` and `write`, without inputs.
     pulses:  shortest phases by what limits them: read_high, read_low, write_high, write_low.
-    leakage_nw: periphery, bitcells.
     """
 
     name: str
@@ -34,7 +46,7 @@ class MacroResult(msgspec.Struct, frozen=True):
     energy: dict[str, tuple[float, float]]
     pulses: dict[str, float]
     buses: tuple[Bus, ...]
-    leakage_nw: tuple[float, float]
+    leakage: Leakage
 
     @property
     def high_ns(self) -> float:

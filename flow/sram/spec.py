@@ -14,15 +14,35 @@ class Pin(NamedTuple):
     use: str = "SIGNAL"
 
 
-class SramSpec(Spec, frozen=True):
-    """A c4m-flexmem macro: words and bits a word, one write enable a byte.
+class MacroShape(Spec, frozen=True):
+    """Words and bits a word of a macro, with a write enable for every byte."""
+
+    n_words: int
+    word_bits: int
+
+    @property
+    def shape(self) -> str:
+        return f"{self.n_words}x{self.word_bits}"
+
+    @property
+    def n_bytes(self) -> int:
+        return self.word_bits // LANE_BITS
+
+    @property
+    def address_bits(self) -> int:
+        return (self.n_words - 1).bit_length()
+
+    @property
+    def n_bits(self) -> int:
+        return self.n_words * self.word_bits
+
+
+class SramSpec(MacroShape, frozen=True):
+    """A c4m-flexmem macro.
 
     >>> SramSpec.parse("512x32").name
     'flexmem_512x32'
     """
-
-    n_words: int
-    word_bits: int
 
     def __post_init__(self) -> None:
         if self.n_words != FLEXMEM_WORDS or self.word_bits not in FLEXMEM_BITS:
@@ -38,24 +58,8 @@ class SramSpec(Spec, frozen=True):
         return cls(int(match[1]), int(match[2]))
 
     @property
-    def shape(self) -> str:
-        return f"{self.n_words}x{self.word_bits}"
-
-    @property
     def name(self) -> str:
         return f"flexmem_{self.shape}"
-
-    @property
-    def n_bytes(self) -> int:
-        return self.word_bits // LANE_BITS
-
-    @property
-    def address_bits(self) -> int:
-        return (self.n_words - 1).bit_length()
-
-    @property
-    def n_bits(self) -> int:
-        return self.n_words * self.word_bits
 
     def pins(self) -> dict[str, Pin]:
         """Every pin of every view: clock, address a, data d, byte write enables we, read data q, supplies."""

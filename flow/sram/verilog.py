@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from flow.sram.openram import OpenRamSpec
-from flow.sram.spec import SramSpec
+from flow.sram.spec import SUPPLIES, SramSpec
 
 TEMPLATES = Path(__file__).parent / "verilog"
 CLOCK_GATE = "stillwater_clock_gate"
@@ -20,9 +20,11 @@ def build_binding(spec: SramSpec | OpenRamSpec) -> str:
 
     That of a flexmem macro instantiates CLOCK_GATE.
     """
-    if isinstance(spec, OpenRamSpec):
-        return _fill("openram.v", spec, POWER=spec.power, GROUND=spec.ground)
-    return _fill("binding.v", spec)
+    is_openram = isinstance(spec, OpenRamSpec)
+    power, ground = (spec.power, spec.ground) if is_openram else SUPPLIES
+    supplies = {"POWER": power, "GROUND": ground}
+    instance = _fill("openram_instance.v" if is_openram else "flexmem_instance.v", spec, **supplies)
+    return _fill("binding.v", spec, INSTANCE=instance, **supplies)
 
 
 def build_clock_gate() -> str:

@@ -15,8 +15,8 @@ from flow.pdk.tree import Pdk
 from flow.sram.openram import OpenRamSpec, check_openram, find_views
 from flow.sram.pins import RTL_MODEL, SEAM, compare_binding
 from flow.sram.verilog import build_binding
-from flow.step import Step, Work, input_name, run_step_once
-from flow.steps.sram import sources_sha256
+from flow.step import Step, Work, input_name, run_step_once, sources_sha256
+from flow.steps.sram import PACKAGES, SOURCES
 from golden.spec import SpecError
 
 
@@ -25,7 +25,7 @@ def run_openram(spec: OpenRamSpec, pdk: Pdk, build: Path) -> Metrics:
     views = find_views(spec, pdk)
     step = Step("sram-openram", run=partial(take_views, spec, pdk, tuple(views)),
                 required_metrics=("design__instance__area",))
-    config = {"macro": spec.name, "sources_sha256": sources_sha256()}
+    config = {"macro": spec.name, "sources_sha256": sources_sha256(SOURCES, PACKAGES)}
     return run_step_once(step, build / "sram" / spec.name / "macro", config=config, inputs=list(views.values()))
 
 

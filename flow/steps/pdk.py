@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,7 @@ from flow.pdk.config import CONFIGS, PdkConfig, load_pdk_config
 from flow.pdk.crosscheck import check_cells
 from flow.pdk.liberty import liberty_files
 from flow.pdk.tree import MANIFEST, Pdk, find_ciel, load_pdk
-from flow.step import ROOT, Step, Work, file_sha256, input_name, run_step_once
+from flow.step import Step, Work, input_name, run_step_once, sources_sha256
 from golden.spec import SpecError
 
 SOURCES = ("flow/pdk/*.py", "flow/steps/pdk.py")
@@ -28,7 +26,7 @@ def run_pdk(build: Path, name: str = "sky130") -> Pdk:
     config = load_pdk_config(name)
     if find_ciel(config) is None:
         step = Step("pdk", run=partial(make_tree, config), required_metrics=("pdk__cell__count",))
-        run_step_once(step, build / "pdk" / config.name, config={"sources_sha256": _sources_sha256(config)},
+        run_step_once(step, build / "pdk" / config.name, config={"sources_sha256": sources_sha256(SOURCES)},
                       inputs=[CONFIGS / f"{name}.yaml", *liberty_files(config)])
     return load_pdk(config, build)
 
@@ -73,16 +71,3 @@ def _print_manifest(console: Console, path: Path, config: PdkConfig) -> None:
     for (package, licence), count in models.items():
         table.add_row("transistor models", package, licence, f"{count}")
     console.print(table)
-
-
-def clean_pdk(build: Path, name: str = "sky130") -> None:
-    shutil.rmtree(build / "pdk" / name, ignore_errors=True)
-
-
-def _sources_sha256(config: PdkConfig) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in SOURCES for path in ROOT.glob(pattern)):
-        digest.update(f"{input_name(path)} {file_sha256(path)}\n".encode())
-    for package in config.packages:
-        digest.update(f"{package.name} {package.version}\n".encode())
-    return digest.hexdigest()

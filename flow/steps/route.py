@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from flow.physical.design import Design
 from flow.physical.technology import TECH_LEF, load_technology
 from flow.route.negotiate import Round
 from flow.route.router import route_design
+from flow.route.spec import RouteSpec
 from flow.step import Step, Work, run_step_once, sources_sha256
 from flow.steps import place
 
@@ -27,18 +28,22 @@ SOURCES = (*place.SOURCES, "flow/route/*.py", "flow/steps/route.py")
 REQUIRED = ("route__wirelength", "route__drc_errors", "route__net", "route__vias", "antenna__violating__nets")
 
 
-def run_route(layout: Path, pdk: Pdk, macro_lefs: Sequence[Path], folder: Path) -> Metrics:
+def run_route(layout: Path, pdk: Pdk, macro_views: Mapping[str, Path], folder: Path,
+              spec: RouteSpec | None = None) -> Metrics:
     """Routes the DEF `layout` into folder/route, unless a result of the same inputs is there.
 
+    layout:      placed and not filled, so that diodes find gaps; a route in it is dropped.
+    macro_views: macro -> its LEF.
     SpecError, with places, when a net cannot be routed or is left in conflict.
     """
-    step = Step(STEP, run=partial(make_routes, pdk), required_metrics=REQUIRED)
-    config = {"pdk": pdk.config.name, "sources_sha256": sources_sha256(SOURCES, ("numba", "klayout"))}
-    inputs = [layout, pdk.view(TECH_LEF), pdk.view("lef"), *macro_lefs]
+    spec = spec or RouteSpec()
+    step = Step(STEP, run=partial(make_routes, pdk, spec), required_metrics=REQUIRED)
+    config = {"pdk": pdk.config.name, "spec": spec, "sources_sha256": sources_sha256(SOURCES, ("numba", "klayout"))}
+    inputs = [layout, pdk.view(TECH_LEF), pdk.view("lef"), *macro_views.values()]
     return run_step_once(step, folder / STEP, config=config, inputs=inputs)
 
 
-def make_routes(pdk: Pdk, work: Work) -> dict[str, Value]:
+def make_routes(pdk: Pdk, spec: RouteSpec, work: Work) -> dict[str, Value]:
     """Routes and checks in the step's folder; one line of the log a round."""
     layout, _, _, *lefs = work.inputs
     cells, technology = load_cells(pdk, lefs), load_technology(pdk)
@@ -50,7 +55,7 @@ def make_routes(pdk: Pdk, work: Work) -> dict[str, Value]:
         with work.log.open("a", encoding="utf-8") as log:
             log.write(f"{line}, {done.pops:,} nodes taken from the heap so far\n")
 
-    routed = route_design(design.placement, design.netlist, cells, technology, str(work.folder), tell=tell)
+    routed = route_design(design.placement, design.netlist, cells, technology, str(work.folder), spec, tell)
     report = routed.report
     (work.folder / RESULT).write_text(write_def(Design(routed.placement, routed.netlist, routed.routes), technology),
                                       encoding="utf-8")

@@ -7,17 +7,15 @@ written last, from all of them.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from flow.metrics import Metrics, Value, load_metrics, write_metrics
+from flow.metrics import Metrics, Value, write_metrics
 from flow.simulate.batch import BatchSimulation
 from flow.simulate.cases import Case, mixed_session, plain_session, stalled_session
 from flow.simulate.compare import MismatchError
@@ -27,13 +25,12 @@ from flow.simulate.progress import stage_progress
 from flow.simulate.run import PyrtlSimulator, Result, Simulator, VerilogRunner, run_session
 from flow.simulate.session import Session
 from flow.simulate.verilog import TOOLS, VerilogDesign
-from flow.step import ROOT, Step, Work, file_sha256, input_name, run_step
+from flow.step import Step, Work, file_sha256, input_name, run_step_once, sources_sha256
 from flow.steps.export import export_files
 from flow.steps.sim_table import print_table
 from flow.tool import find_tool, tool_version
 from golden.accuracy import Accuracy, float_accuracy, int_accuracy
 from golden.dataset import Dataset, check_fits_model, load_dataset
-from golden.spec import SpecError
 from golden.weights import Weights, load_weights
 from rtl.config import DesignConfig, find_design, load_design
 from rtl.cycles import CycleCount, count_cycles
@@ -106,7 +103,7 @@ def run_sim(design_reference: str | Path, build: Path) -> Metrics:
     _check_together(run, values)
     metrics = Metrics(
         step="sim",
-        config_sha256=_sources_sha256(),
+        config_sha256=sources_sha256(SOURCES),
         inputs={input_name(path): file_sha256(path) for path in inputs},
         tools={command: tool_version(command) for command in SIM_TOOLS},
         values=values,
@@ -137,30 +134,8 @@ def _run_stage(run: SimRun, stage: str, inputs: list[Path]) -> Metrics:
     }
     function, tools = work[stage]
     step = Step(stage, run=partial(function, run), tools=tools)
-    result = run.folder / stage
-    config = {"design": run.design.name, "stage": stage, "sources_sha256": _sources_sha256()}
-    finished = _finished(result, step, config, inputs)
-    return finished or run_step(step, result, config=config, inputs=inputs)
-
-
-def _finished(result: Path, step: Step, config: dict[str, str], inputs: list[Path]) -> Metrics | None:
-    """The result of an earlier run, if it was made from the same configuration, inputs and tools."""
-    try:
-        metrics = load_metrics(result / "metrics.json")
-        same_config = msgspec.json.decode((result / "config.json").read_bytes()) == config
-    except (SpecError, OSError, msgspec.DecodeError):
-        return None
-    same_inputs = metrics.inputs == {input_name(path): file_sha256(path) for path in inputs}
-    same_tools = metrics.tools == {command: tool_version(command) for command in step.tools}
-    return metrics if same_config and same_inputs and same_tools else None
-
-
-def _sources_sha256() -> str:
-    """Of every source file that takes part, with its name."""
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in SOURCES for path in ROOT.glob(pattern) if path.is_file()):
-        digest.update(f"{input_name(path)} {file_sha256(path)}\n".encode())
-    return digest.hexdigest()
+    config = {"design": run.design.name, "stage": stage, "sources_sha256": sources_sha256(SOURCES)}
+    return run_step_once(step, run.folder / stage, config=config, inputs=inputs)
 
 
 def _golden(run: SimRun, work: Work) -> dict[str, Value]:

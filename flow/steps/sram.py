@@ -8,11 +8,9 @@ repeated while what they are made from (spec, PDK file, sources, packages) is th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 
 from flow.metrics import Metrics, Value
@@ -23,15 +21,17 @@ from flow.sram import verilog
 from flow.sram.cdl import build_cdl
 from flow.sram.extract import extract_netlist
 from flow.sram.flexmem import LICENCE, LICENCE_NOTE, generate
+from flow.sram.gate_area import gate_areas
 from flow.sram.gds import load_macro, write_gds
 from flow.sram.graph import build_graph, read_reference
+from flow.sram.kept import load_kept, write_kept
 from flow.sram.lef import build_lef
 from flow.sram.lvs import LvsResult, compare_graphs
 from flow.sram.pins import SEAM, check_views
 from flow.sram.spec import SramSpec
 from flow.sram.straps import add_straps
-from flow.step import ROOT, Step, Work, file_sha256, input_name, run_step_once
-from flow.steps.sram_liberty import run_liberty
+from flow.step import Step, Work, file_sha256, input_name, run_step_once, sources_sha256
+from flow.steps.sram_liberty import measured, run_kept_liberty, run_liberty
 from golden.spec import SpecError
 
 SOURCES = ("flow/sram/**/*", "flow/pdk/*.py", "flow/steps/sram*.py", "flow/characterise/*.py",
@@ -47,12 +47,12 @@ def run_sram(spec: SramSpec, pdk: Pdk, build: Path) -> dict[str, Metrics]:
     stages = {
         "macro": (Step("sram-macro", run=partial(make_views, spec, pdk),
                        required_metrics=("design__instance__area", "sram__strap__count")), []),
-        "drc": (Step("sram-drc", run=partial(check_rules, spec, pdk), tools=("klayout",),
+        "drc": (Step("sram-drc", run=partial(check_rules, spec), tools=("klayout",),
                      required_metrics=("klayout__drc_error__count",)), [gds, pdk.deck("drc")]),
         "lvs": (Step("sram-lvs", run=partial(check_schematic, spec, pdk),
                      required_metrics=("design__lvs_error__count", "design__lvs__device__count")), [gds, cdl]),
     }
-    config = {"macro": spec.name, "sources_sha256": sources_sha256()}
+    config = {"macro": spec.name, "sources_sha256": sources_sha256(SOURCES, PACKAGES)}
 
     def run(name: str) -> Metrics:
         step, inputs = stages[name]
@@ -83,7 +83,12 @@ def run_side_by_side(run: Callable[[str], Metrics], tool_stage: str, own_stage: 
 
 def run_electrical(spec: SramSpec, pdk: Pdk, corners: Sequence[str], build: Path) -> dict[str, Metrics]:
     """Liberty at corners and the SPICE run that proves it, after run_sram; needs the views in build/sram/<name>."""
-    return run_liberty(spec, pdk.config, corners, build, sources_sha256())
+    return run_liberty(spec, pdk.config, corners, build, sources_sha256(SOURCES, PACKAGES))
+
+
+def run_timing(spec: SramSpec, pdk: Pdk, build: Path) -> Metrics:
+    """Liberty at every corner for who builds with the macro: from kept measurements where they are of this one."""
+    return run_kept_liberty(spec, pdk.config, build, sources_sha256(SOURCES, PACKAGES))
 
 
 def print_electrical(spec: SramSpec, corners: Sequence[str], metrics: dict[str, Metrics]) -> None:
@@ -96,6 +101,19 @@ def print_electrical(spec: SramSpec, corners: Sequence[str], metrics: dict[str, 
               f"write {write:.1f} pJ, leakage {leakage:.0f} nW")
     print(f"  SPICE         {spice['sram__readback__value__count']} values written and read back, at the "
           f"shortest clock of {len(corners)} corners")
+
+
+def keep_or_compare(spec: SramSpec, corners: Sequence[str], build: Path, keep: bool) -> None:
+    """Takes what was measured into the project, or says whether it is what is kept there."""
+    results = measured(spec, corners, build)
+    views = [build / "sram" / spec.name / "macro" / f"{spec.name}.{end}" for end in ("gds", "cdl")]
+    if keep:
+        print(f"  kept          {input_name(write_kept(spec, *views, results))}")
+        return
+    kept = load_kept(spec, *views)
+    other = [corner for corner, result in results.items() if kept is not None and kept.get(corner) != result]
+    print("  kept          " + ("no measurements of this macro" if kept is None else "the same numbers" if not other
+                                 else f"other numbers at {', '.join(other)}"))
 
 
 def print_sram(spec: SramSpec, metrics: dict[str, Metrics], build: Path) -> None:
@@ -122,8 +140,9 @@ def make_views(spec: SramSpec, pdk: Pdk, work: Work) -> dict[str, Value]:
     macro = add_straps(spec, pdk.config, generated.layout, generated.cell)
     gds = work.folder / f"{spec.name}.gds"
     write_gds(macro.layout, macro.cell, gds)
-    texts = {f"{spec.name}.lef": build_lef(spec, pdk.config, macro),
-             f"{spec.name}.cdl": build_cdl(generated.circuit, spec.name),
+    cdl = work.folder / f"{spec.name}.cdl"
+    cdl.write_text(build_cdl(generated.circuit, spec.name), encoding="utf-8")
+    texts = {f"{spec.name}.lef": build_lef(spec, pdk.config, macro, gate_areas(cdl, spec)),
              f"{spec.name}.v": verilog.build_model(spec), f"{SEAM}.v": verilog.build_binding(spec),
              f"{verilog.CLOCK_GATE}.v": verilog.build_clock_gate(),
              "LICENCE.txt": f"SPDX-License-Identifier: {LICENCE}\n\n{LICENCE_NOTE}\n"}
@@ -141,7 +160,7 @@ def make_views(spec: SramSpec, pdk: Pdk, work: Work) -> dict[str, Value]:
     }
 
 
-def check_rules(spec: SramSpec, pdk: Pdk, work: Work) -> dict[str, Value]:
+def check_rules(spec: SramSpec, work: Work) -> dict[str, Value]:
     """The official design rule deck; SpecError on any marker."""
     gds, deck = work.inputs
     markers = run_drc(work, deck, gds, spec.name)
@@ -167,17 +186,6 @@ def compare_with_cdl(spec: SramSpec, pdk: Pdk, gds: Path, cdl: Path) -> LvsResul
     ports = set(spec.pins())
     result = compare_graphs(build_graph(extraction.netlist, ports), build_graph(read_reference(cdl, spec.name), ports))
     return LvsResult(result.n_devices, result.n_nets, (*result.differences, *extraction.soft_connections))
-
-
-def sources_sha256() -> str:
-    """Of the sources, and of the versions of the packages, that macros are made with."""
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in SOURCES for path in ROOT.glob(pattern) if path.is_file()}):
-        if "__pycache__" not in path.parts:
-            digest.update(f"{input_name(path)} {file_sha256(path)}\n".encode())
-    for name in PACKAGES:
-        digest.update(f"{name} {metadata.version(name)}\n".encode())
-    return digest.hexdigest()
 
 
 def specs_of(shapes: Sequence[str]) -> list[SramSpec]:

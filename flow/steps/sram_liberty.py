@@ -25,6 +25,7 @@ from flow.sram.characterise import characterise_macro
 from flow.sram.checks import check_macro, check_order
 from flow.sram.extracted import ExtractedMacro, extract_macro
 from flow.sram.inputs import measure_inputs
+from flow.sram.kept import kept_path, load_kept
 from flow.sram.leakage import measure_leakage
 from flow.sram.liberty import macro_library
 from flow.sram.pins import check_liberty
@@ -38,6 +39,9 @@ from flow.steps.characterise import SLOW_TO_FAST
 
 PARTS = {"access": measure_access, "pulses": find_pulses, "inputs": measure_inputs, "leakage": measure_leakage}
 """The longest first, so that cores are busy to the end."""
+
+MACRO_TIME_LIMIT_S = 7200.0
+"""Of one simulation: ten minutes, a cell's limit, are too short for a macro on a machine that has other work."""
 
 
 def run_liberty(spec: SramSpec, pdk: PdkConfig, corners: Sequence[str], build: Path, sources_sha256: str,
@@ -62,16 +66,36 @@ def run_liberty(spec: SramSpec, pdk: PdkConfig, corners: Sequence[str], build: P
 
 def make_liberty(spec: SramSpec, pdk: PdkConfig, corners: tuple[str, ...], cache: Path, n_processes: int,
                  work: Work) -> dict[str, Value]:
-    """Measures, checks and writes every corner."""
+    """Measures every corner; then checks and writes them."""
     macro = extract_macro(*work.inputs, spec, pdk, cache / "extracted")
     jobs = [(measure_part, part, macro, spec, corner, cache) for part in PARTS for corner in corners]
     run_parallel(f"{spec.name} liberty", jobs, n_processes)
-    results = {corner: characterise_macro(macro, spec, find_corner(corner), Simulator(cache / "ngspice"))
-               for corner in corners}
+    return write_libraries(spec, {corner: characterise_macro(macro, spec, find_corner(corner),
+                                                             macro_simulator(cache)) for corner in corners}, work)
+
+
+def run_kept_liberty(spec: SramSpec, pdk: PdkConfig, build: Path, sources_sha256: str) -> Metrics:
+    """Liberty at every corner out of the measurements that are kept; without those of this very macro, measured now.
+
+    Into the same folder as `run_liberty`; needs the views in build/sram/<name>.
+    """
+    folder = build / "sram" / spec.name
+    views = [folder / "macro" / f"{spec.name}.{end}" for end in ("gds", "cdl")]
+    kept = load_kept(spec, *views)
+    if kept is None or kept.keys() != pdk.corners.keys():
+        return run_liberty(spec, pdk, tuple(pdk.corners), build, sources_sha256)["liberty"]
+    step = Step("sram-liberty", run=partial(write_libraries, spec, kept),
+                required_metrics=("sram__liberty__corner__count",))
+    config = {"macro": spec.name, "corners": sorted(kept), "sources_sha256": sources_sha256, "stage": "kept"}
+    return run_step_once(step, folder / "liberty", config=config, inputs=[*views, kept_path(spec)])
+
+
+def write_libraries(spec: SramSpec, results: dict[str, MacroResult], work: Work) -> dict[str, Value]:
+    """Checks and writes the Liberty file and the numbers of every corner."""
     for result in results.values():
         check_macro(result)
     check_order([results[corner] for corner in SLOW_TO_FAST if corner in results])
-    values: dict[str, Value] = {"sram__liberty__corner__count": len(corners)}
+    values: dict[str, Value] = {"sram__liberty__corner__count": len(results)}
     for corner, result in results.items():
         text = macro_library(result, spec, find_corner(corner))
         path = work.folder / f"{spec.name}__{corner}.lib"
@@ -83,8 +107,15 @@ def make_liberty(spec: SramSpec, pdk: PdkConfig, corners: tuple[str, ...], cache
                    f"sram__period_ns__corner:{corner}": result.period_ns,
                    f"sram__read_pj__corner:{corner}": sum(result.energy["read"]),
                    f"sram__write_pj__corner:{corner}": sum(result.energy["write"]),
-                   f"sram__leakage_nw__corner:{corner}": sum(result.leakage_nw)}
+                   f"sram__leakage_nw__corner:{corner}": result.leakage.total}
     return values
+
+
+def measured(spec: SramSpec, corners: Sequence[str], build: Path) -> dict[str, MacroResult]:
+    """Corner -> numbers, as `run_liberty` left them."""
+    folder = build / "sram" / spec.name / "liberty"
+    return {corner: msgspec.json.decode((folder / f"{corner}.json").read_bytes(), type=MacroResult)
+            for corner in corners}
 
 
 def read_back(spec: SramSpec, pdk: PdkConfig, corners: tuple[str, ...], cache: Path, n_processes: int,
@@ -101,15 +132,19 @@ def read_back(spec: SramSpec, pdk: PdkConfig, corners: tuple[str, ...], cache: P
             "sram__readback__corner__count": len(corners)}
 
 
+def macro_simulator(cache: Path) -> Simulator:
+    return Simulator(cache / "ngspice", MACRO_TIME_LIMIT_S)
+
+
 def measure_part(part: str, macro: ExtractedMacro, spec: SramSpec, corner: str, cache: Path) -> None:
     """Fills the store with one part's simulations; runs in a process of its own."""
-    PARTS[part](macro, spec, find_corner(corner), Simulator(cache / "ngspice"))
+    PARTS[part](macro, spec, find_corner(corner), macro_simulator(cache))
 
 
 def read_back_corner(macro: ExtractedMacro, spec: SramSpec, corner: str, high_ns: float, low_ns: float,
                      cache: Path) -> tuple[int, int]:
     """One corner: number of reads and of values that were compared; runs in a process of its own."""
-    outcome = run_readback(macro, spec, find_corner(corner), high_ns, low_ns, Simulator(cache / "ngspice"))
+    outcome = run_readback(macro, spec, find_corner(corner), high_ns, low_ns, macro_simulator(cache))
     check_readback(outcome, spec, find_corner(corner), high_ns, low_ns)
     return outcome.n_reads, outcome.n_compared
 

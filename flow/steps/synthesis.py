@@ -23,16 +23,19 @@ from flow.sram.spec import SramSpec
 from flow.step import Step, Work, run_step_once, sources_sha256
 from flow.synthesis import script
 from flow.synthesis.equivalence import GATE_JSON, RTL_JSON
-from flow.synthesis.library import Library, load_library
+from flow.synthesis.library import Library, load_library, with_wire_loads
 from flow.synthesis.netlist import Netlist, check_netlist, measure_netlist, parse_netlist
 from flow.synthesis.prove import prove
 from flow.synthesis.script import (
     CONSTRAINTS,
+    FULL_ADDER,
+    FULL_ADDER_CELL,
     LIBERTY,
     NETLIST,
     NETLIST_JSON,
     REGISTERS,
     constraints_text,
+    full_adder_text,
     synthesis_stages,
 )
 from flow.synthesis.spec import SynthesisSpec, why_not
@@ -132,12 +135,16 @@ def map_design(spec: SynthesisSpec, library: Library, liberty: Path, top: str, s
     """Runs the stages on sources in the step's folder; the checked netlist."""
     (work.folder / CONSTRAINTS).write_text(constraints_text(library), encoding="utf-8")
     shutil.copyfile(REGISTER_RULE, work.folder / REGISTERS)
-    link = work.folder / LIBERTY
-    link.symlink_to(liberty.resolve())             # by one name, so that no path of this machine gets into names
+    if spec.uses_full_adders:
+        shutil.copyfile(REGISTER_RULE.with_name(FULL_ADDER), work.folder / FULL_ADDER)
+        (work.folder / FULL_ADDER_CELL).write_text(full_adder_text(library), encoding="utf-8")
+    cells = work.folder / LIBERTY                  # by one name, so that no path of this machine gets into names
+    text = liberty.read_text(encoding="utf-8", errors="replace")
+    cells.write_text(with_wire_loads(text, spec.wire_ff_a_sink, spec.max_fanout, str(liberty)), encoding="utf-8")
     stages = synthesis_stages(spec, library, top, sources.files, sources.black_boxes)
     with shown_stages(f"{top}: synthesis") as on_stage:
         run_yosys(stages, work.folder, work.log, on_stage=on_stage)
-    link.unlink()
+    cells.unlink()                                 # large, and the library's but for the wires
     netlist = parse_netlist((work.folder / NETLIST_JSON).read_bytes(), top, sources.macros)
     check_netlist(netlist, library)
     return netlist

@@ -8,16 +8,22 @@ host's writes; nothing is assumed about unknown values.
 
 One side comes from the RTL by reading, flattening and plain lowering; no multiplier, adder or mapping of the synthesis
 is in it. The other is the written netlist with the functions of the library's cells.
+
+A clock gate counts as its enable: a register behind it takes its input when the enable is 1 before the rising edge and
+keeps its value otherwise, which is what the RTL's multiplexer says. That holds because the gate's latch is open while
+the clock is low, and all that an enable comes from changes at rising edges (the ports are asked to, docs/datapath.md).
+A memory behind a gate has that enable as one more input.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -53,7 +59,6 @@ def rtl_stages(top: str, sources: Sequence[str], black_boxes: Sequence[str]) -> 
 wreduce
 peepopt
 opt_clean
-booth
 techmap
 opt_expr
 opt_merge
@@ -64,9 +69,10 @@ write_json {RTL_JSON}
 """)]
 
 
-def gate_stages(top: str, netlist: str, black_boxes: Sequence[str]) -> list[Stage]:
-    """The netlist, each cell replaced by what the library says of it."""
-    read = [f"read_liberty -ignore_miss_func {LIBERTY}", *(f"read_verilog -sv -lib {name}" for name in black_boxes),
+def gate_stages(top: str, netlist: str, black_boxes: Sequence[str], clock_gates: Sequence[str]) -> list[Stage]:
+    """The netlist, each cell but clock gates replaced by what the library says of it."""
+    read = [f"read_liberty -lib -ignore_miss_func {LIBERTY}", f"read_liberty -overwrite -ignore_miss_func {LIBERTY}",
+            *(f"blackbox {name}" for name in clock_gates), *(f"read_verilog -sv -lib {name}" for name in black_boxes),
             f"read_verilog {netlist}", f"hierarchy -check -top {top}"]
     return [Stage("read netlist", "\n".join(read)), Stage("lower netlist", f"""
 flatten -noscopeinfo -nocleanup
@@ -79,12 +85,17 @@ write_json {GATE_JSON}
 """)]
 
 
-def cut_at_registers(module: Module, boxes: frozenset[str], clock: str, where: str) -> Cut:
-    """The combinational circuit between ports, registers and black boxes; SpecError for any other cell."""
+def cut_at_registers(module: Module, boxes: frozenset[str], clock: str, where: str,
+                     clock_gates: Mapping[str, tuple[str, ...]] = MappingProxyType({})) -> Cut:
+    """The combinational circuit between ports, registers and black boxes; SpecError for any other cell.
+
+    clock_gates: cells -> their enable, clock and output pins.
+    """
     inputs: dict[str, Bit] = {}
     outputs: dict[str, Bit] = {}
     gates: dict[Bit, tuple[Bit, Bit | None]] = {}
     clocks = set(module.ports[clock].bits)
+    enables = gated_clocks(module, clocks, clock_gates, clock, where)
     registers = set()
     for name, port in module.ports.items():
         for index, bit in enumerate(port.bits):
@@ -98,21 +109,46 @@ def cut_at_registers(module: Module, boxes: frozenset[str], clock: str, where: s
             gates[pins["Y"][0]] = (pins["A"][0], None)
         elif cell.type == REGISTER:
             register = register_name(name)
-            if register in registers or pins["C"][0] not in clocks:
+            driver = pins["C"][0]
+            if register in registers or driver not in clocks | enables.keys():
                 raise SpecError(f"registers must have names of their own and the clock {clock}, not so {register} "
                                 f"({where})")
             registers.add(register)
             inputs[f"register {register}"], outputs[f"register {register}"] = pins["Q"][0], pins["D"][0]
+            if driver in enables:
+                outputs[f"register {register}"] = held(gates, register, enables[driver], pins["D"][0], pins["Q"][0])
         elif cell.type in boxes:
             for pin, bits in pins.items():
                 for index, bit in enumerate(bits):
                     side = outputs if cell.port_directions[pin] == "input" else inputs
                     if bit not in clocks:
-                        side[f"memory {register_name(name)}/{pin}[{index}]"] = bit
-        else:
+                        side[f"memory {register_name(name)}/{pin}[{index}]"] = enables.get(bit, bit)
+        elif cell.type not in clock_gates:
             raise SpecError(f"the proof knows gates, rising-edge flip-flops and memories, not {cell.type} "
                             f"({name}, {where})")
     return Cut(inputs, outputs, gates, frozenset(registers))
+
+
+def gated_clocks(module: Module, clocks: set[Bit], clock_gates: Mapping[str, tuple[str, ...]], clock: str,
+                 where: str) -> dict[Bit, Bit]:
+    """Gated clock -> the enable that lets it through; SpecError for a gate that is not on the clock itself."""
+    found = {}
+    for name, cell in module.cells.items():
+        if cell.type in clock_gates:
+            enable, source, out = (cell.connections[pin][0] for pin in clock_gates[cell.type])
+            if source not in clocks:
+                raise SpecError(f"clock gates must have the clock {clock}, not so {name} ({where})")
+            found[out] = enable
+    return found
+
+
+def held(gates: dict[Bit, tuple[Bit, Bit | None]], register: str, enable: Bit, value: Bit, old: Bit) -> Bit:
+    """The value where enable is 1, else the old one: adds the gates of it and gives their net."""
+    off, new, kept, neither, result = (f"{register}/{what}" for what in ("off", "new", "kept", "neither", "result"))
+    not_new, not_kept = f"{new}/not", f"{kept}/not"
+    gates |= {off: (enable, None), new: (enable, value), kept: (off, old), not_new: (new, None),
+              not_kept: (kept, None), neither: (not_new, not_kept), result: (neither, None)}
+    return result
 
 
 def register_name(cell: str) -> str:
@@ -217,7 +253,9 @@ def find_twins(rtl: Cut, inputs: Sequence[str], removed: Sequence[str]) -> dict[
     """For each register that the netlist has not: the one that stands for it, or "0" or "1"; found by simulation.
 
     It is a guess: the proof then shows that the two have the same input, with the one standing for the other, so they
-    are equal from the first clock edge on. Registers without a candidate are left out.
+    are equal from the first clock edge on. A register that only ever keeps its value or takes one constant stands for
+    that constant: from its first reset or load on, before which it is unknown. Registers without a candidate are left
+    out.
     """
     if not removed:
         return {}
@@ -237,7 +275,23 @@ def find_twins(rtl: Cut, inputs: Sequence[str], removed: Sequence[str]) -> dict[
         near = max(by_wave[wave], key=lambda other: (len(commonprefix([other, name])), other), default=None)
         if constant or near:
             twins[name] = constant or near
+    for value in ("0", "1"):
+        twins |= dict.fromkeys(stuck_registers(rtl, inputs, sorted(lost - twins.keys()), twins, value), value)
     return twins
+
+
+def stuck_registers(rtl: Cut, inputs: Sequence[str], names: Sequence[str], twins: dict[str, str],
+                    value: str) -> list[str]:
+    """Those of the registers `names` that, by simulation, take the value whenever all of them have it."""
+    while names:
+        aig = Aig(rtl, inputs, {**twins, **dict.fromkeys(names, value)})
+        literals = [aig.literal(name) for name in names]
+        waves = aig.simulate()
+        kept = [name for name, literal in zip(names, literals, strict=True) if waves(literal) == waves(int(value))]
+        if len(kept) == len(names):
+            break
+        names = kept
+    return list(names)
 
 
 def delta(number: int) -> bytes:
@@ -253,5 +307,6 @@ def delta(number: int) -> bytes:
     return bytes([*parts, number])
 
 
-def load_cut(path: Path, top: str, boxes: frozenset[str], clock: str) -> Cut:
-    return cut_at_registers(parse_netlist(path.read_bytes(), top).module, boxes, clock, path.name)
+def load_cut(path: Path, top: str, boxes: frozenset[str], clock: str,
+             clock_gates: Mapping[str, tuple[str, ...]]) -> Cut:
+    return cut_at_registers(parse_netlist(path.read_bytes(), top).module, boxes, clock, path.name, clock_gates)

@@ -18,8 +18,8 @@ MANY = 5
 """Offenders that a message names before it only counts them."""
 
 CLASSES: dict[Kind, str] = {
-    "flop": "sequential_cell", "latch": "latch", "tie": "tie_cell", "buffer": "buffer", "inverter": "inverter",
-    "logic": "multi_input_combinational_cell", "physical": "physical_cell",
+    "flop": "sequential_cell", "latch": "latch", "clock gate": "clock_gate_cell", "tie": "tie_cell", "buffer": "buffer",
+    "inverter": "inverter", "logic": "multi_input_combinational_cell", "physical": "physical_cell",
 }
 """Kind of cell -> METRICS2.1's word for the class."""
 
@@ -151,6 +151,9 @@ def measure_netlist(netlist: Netlist, library: Library, clock: str = "clk") -> d
         kinds[library.cells[name].kind] += count
         area[library.cells[name].kind] += count * library.cells[name].area_um2
     clock_bits = set(netlist.module.ports[clock].bits)
+    gated = [cell.connections[library.clock_gates[cell.type][2]][0] for cell in netlist.module.cells.values()
+             if cell.type in library.clock_gates]
+    clock_bits |= set(gated)
     widest = max((count for bit, count in netlist.fanout.items() if bit not in clock_bits), default=0)
     values: dict[str, Value] = {
         "design__instance__count": sum(types.values()) + boxes,
@@ -159,6 +162,8 @@ def measure_netlist(netlist: Netlist, library: Library, clock: str = "clk") -> d
         "design__instance__area__stdcell": round(sum(area.values()), 4),
         "design__net__count": len(netlist.drivers),
         "design__max_fanout": widest,
+        "synthesis__clock_gate__count": len(gated),
+        "synthesis__clock_gate__register__count": sum(netlist.fanout[bit] for bit in gated),
         "design__instance_unmapped__count": 0,
         "design__inferred_latch__count": kinds["latch"],
     }

@@ -20,6 +20,8 @@ from flow.synthesis.equivalence import (
     pair,
     rtl_stages,
 )
+from flow.synthesis.library import load_library
+from flow.synthesis.script import LIBERTY
 from flow.synthesis.yosys import run_yosys, yosys_version
 from flow.tool import run_tool
 from golden.spec import SpecError
@@ -47,9 +49,10 @@ def prove(top: str, sources: Sequence[str], black_boxes: Sequence[str], macros: 
     SpecError when they differ (naming an output that does) or when the time was not enough.
     """
     run_yosys(rtl_stages(top, sources, black_boxes), folder, log, "rtl.ys", on_stage)
-    run_yosys(gate_stages(top, netlist, black_boxes), folder, log, "gate.ys", on_stage)
+    clock_gates = load_library(folder / LIBERTY, lambda _: None).clock_gates
+    run_yosys(gate_stages(top, netlist, black_boxes, sorted(clock_gates)), folder, log, "gate.ys", on_stage)
     boxes = frozenset(macros)
-    rtl, gate = (load_cut(folder / name, top, boxes, clock) for name in (RTL_JSON, GATE_JSON))
+    rtl, gate = (load_cut(folder / name, top, boxes, clock, clock_gates) for name in (RTL_JSON, GATE_JSON))
     inputs, outputs, removed = pair(rtl, gate)
     twins = find_twins(rtl, inputs, removed)
     (folder / RTL_AIG).write_bytes(Aig(rtl, inputs, twins).write([*outputs, *twins]))

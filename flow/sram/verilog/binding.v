@@ -1,6 +1,4 @@
 // The memory seam of docs/datapath.md, bound to the SRAM macro @NAME@.
-// The macro has no chip enable: each of its clock edges reads or writes. So it gets a clock of its own, which stands
-// still in idle cycles.
 `timescale 1ns / 1ps
 `default_nettype none
 
@@ -10,8 +8,8 @@ module stillwater_sram #(
     parameter ADDR_BITS = (WORDS > 1) ? $clog2(WORDS) : 1
 ) (
 `ifdef USE_POWER_PINS
-    inout  wire                 vdd,
-    inout  wire                 vss,
+    inout  wire                 @POWER@,
+    inout  wire                 @GROUND@,
 `endif
     input  wire                 clk,
     input  wire                 en,
@@ -22,15 +20,7 @@ module stillwater_sram #(
 );
     generate
         if (WORDS == @WORDS@ && BITS == @BITS@) begin : bank
-            wire clk_macro;
-            stillwater_clock_gate gate (.CLK(clk), .GATE(en), .GCLK(clk_macro));
-            @NAME@ macro (
-`ifdef USE_POWER_PINS
-                .vdd(vdd), .vss(vss),
-`endif
-                .clk(clk_macro), .a(addr), .d(wdata), .we(wmask), .q(rdata)
-            );
-        end
+@INSTANCE@        end
         else begin : no_bank
             no_macro_of_this_shape macro ();      // stops elaboration: this file binds @WORDS@x@BITS@ only
         end

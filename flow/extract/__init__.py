@@ -1,0 +1,1 @@
+"""Resistance and capacitance of routed wires: from shapes to SPEF."""

@@ -1,0 +1,1 @@
+"""When signals arrive: constraints, parasitics, OpenSTA and its reports."""

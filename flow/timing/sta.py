@@ -1,0 +1,96 @@
+"""OpenSTA on a netlist at one corner: the script, the run, the report as numbers.
+
+OpenSTA 2.0.17 (Debian) has no check of capacitances; it is asked for the load of every net, and the limits come from
+the libraries (flow.timing.reports.check_loads).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flow.timing.reports import MARK, TimingReport, parse_report
+from flow.tool import run_tool
+from golden.spec import SpecError
+
+TOOL = "sta"
+N_DIGITS = 6
+ALL = 1_000_000
+"""More endpoints than any design has: OpenSTA wants a number."""
+LOADS = """foreach net [get_nets *] {
+  set corner [sta::cmd_corner]
+  puts "[get_full_name $net] [$net capacitance rise $corner max] [$net capacitance fall $corner max]"
+}"""
+LATENCIES = """foreach pin [all_registers -clock_pins] {{
+  foreach vertex [$pin vertices] {{
+    puts "[get_full_name $pin] [$vertex arrivals_clk_delays rise [get_clocks {{{clock}}}] rise {digits}]"
+  }}
+}}"""
+
+
+@dataclass(frozen=True)
+class Corner:
+    """name: as in the PDK file. liberty: the kit's library and those of the macros. spef None: wires without delay."""
+
+    name: str
+    liberty: tuple[Path, ...]
+    spef: Path | None
+
+
+@dataclass(frozen=True)
+class StaJob:
+    """What OpenSTA reads of a netlist at every corner. clock: its name in the SDC. n_paths: that are wanted in full."""
+
+    top: str
+    netlist: Path
+    sdc: Path
+    clock: str
+    n_paths: int = 5
+
+
+def time_corner(job: StaJob, corner: Corner, folder: Path, log: Path) -> TimingReport:
+    """Times a netlist at a corner; script and report stay in the folder as <corner>.tcl and <corner>.rpt.
+
+    SpecError when OpenSTA reports an error, a warning about what it read, or leaves a number out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    script, report = (folder / f"{corner.name}.{end}" for end in ("tcl", "rpt"))
+    script.write_text(script_text(job, corner), encoding="utf-8")
+    report.unlink(missing_ok=True)
+    run_tool([TOOL, "-no_splash", "-exit", script.resolve()], report, cwd=folder)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"$ {TOOL} -no_splash -exit {script.name}\n  its output is in {report.name}\n")
+    try:
+        return parse_report(report.read_text(encoding="utf-8"))
+    except SpecError as error:
+        raise SpecError(f"OpenSTA at {corner.name}: {error} ({report})") from None
+
+
+def script_text(job: StaJob, corner: Corner) -> str:
+    """The commands; each part of the output has a line `@@ part` before it."""
+    lines = [f"puts {{{MARK} read}}", *(f"read_liberty {{{path.resolve()}}}" for path in corner.liberty),
+             f"read_verilog {{{job.netlist.resolve()}}}", f"link_design {job.top}",
+             *([f"read_spef {{{corner.spef.resolve()}}}"] if corner.spef else []), f"source {{{job.sdc.resolve()}}}"]
+    digits = f"-digits {N_DIGITS}"
+    ends = f"-format summary -group_count {ALL} {digits} -no_line_splits"
+    full = (f"-format full_clock_expanded -fields {{capacitance slew input_pin}} -group_count {job.n_paths} "
+            f"{digits} -no_line_splits")
+    parts = {
+        "setup": f"report_checks -path_delay max {ends}",
+        "hold": f"report_checks -path_delay min {ends}",
+        "setup_paths": f"report_checks -path_delay max {full}",
+        "hold_paths": f"report_checks -path_delay min {full}",
+        "slew": f"report_check_types -max_transition {digits} -no_line_splits",
+        "slews": f"report_check_types -max_transition -all_violators {digits} -no_line_splits",
+        "loads": LOADS,
+        "pulse": f"report_check_types -min_pulse_width {digits} -no_line_splits",
+        "pulses": f"report_check_types -min_pulse_width -all_violators {digits} -no_line_splits",
+        "period": f"report_check_types -min_period {digits} -no_line_splits",
+        "periods": f"report_check_types -min_period -all_violators {digits} -no_line_splits",
+        "latencies": LATENCIES.format(clock=job.clock, digits=N_DIGITS),
+        "unconstrained": "check_setup -verbose",
+        "end": "",
+    }
+    for name, commands in parts.items():
+        lines += [f"puts {{{MARK} {name}}}", commands]
+    return "\n".join([*lines, ""])

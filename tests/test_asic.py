@@ -1,0 +1,104 @@
+"""The list of stages: order, side by side, what a failure says, and what a second run keeps."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from flow.asic import run_stages
+from flow.metrics import Metrics
+from flow.stages import Stage
+from flow.step import Step, Work, run_step_once
+from golden.spec import SpecError
+
+
+@dataclass(frozen=True)
+class FakeDesign:
+    name: str = "fake"
+
+
+@dataclass(frozen=True)
+class FakeChip:
+    folder: Path
+    design: FakeDesign = FakeDesign()
+
+
+def stage(name, after=(), work=lambda work: {}, ran=None):
+    def run(chip):
+        def body(step_work: Work):
+            if ran is not None:
+                ran.append(name)
+            return {"stage__number": 1, **work(step_work)}
+        return run_step_once(Step(name, run=body), chip.folder / name, config={"name": name})
+    return Stage(name, tuple(after), run, lambda metrics: f"number {metrics['stage__number']}")
+
+
+def test_stages_run_after_those_that_they_read_and_say_what_they_found(tmp_path, capsys):
+    ran = []
+    stages = [stage("b", ("a",), ran=ran), stage("a", ran=ran), stage("c", ("b", "a"), ran=ran)]
+    results = run_stages(FakeChip(tmp_path), stages, n_workers=3)
+    assert ran == ["a", "b", "c"] and list(results) == ["b", "a", "c"]
+    assert isinstance(results["c"], Metrics)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines] == [["fake", "1/3", "a"], ["fake", "2/3", "b"], ["fake", "3/3", "c"]]
+    assert lines[0].endswith("number 1")
+
+
+def test_a_second_run_keeps_what_is_done(tmp_path, capsys):
+    ran = []
+    stages = [stage("a", ran=ran), stage("b", ("a",), ran=ran)]
+    run_stages(FakeChip(tmp_path), stages)
+    assert "kept" not in capsys.readouterr().out
+    run_stages(FakeChip(tmp_path), stages)
+    assert ran == ["a", "b"] and capsys.readouterr().out.count("kept") == 2
+
+
+def test_stages_that_do_not_need_each_other_run_side_by_side(tmp_path):
+    both = threading.Barrier(2, timeout=20)
+
+    def meet(work):
+        return {"stage__order": both.wait()}
+
+    results = run_stages(FakeChip(tmp_path), [stage("a", work=meet), stage("b", work=meet)], n_workers=2)
+    assert {results[name]["stage__order"] for name in "ab"} == {0, 1}
+
+
+def fail(work):
+    (work.folder / "report").write_text("bad")
+    raise SpecError("3 wires must be 0 apart")
+
+
+def test_a_failure_names_design_stage_and_folder_and_keeps_what_was_done(tmp_path):
+    ran = []
+    stages = [stage("a", ran=ran), stage("b", ("a",), fail, ran), stage("c", ("b",), ran=ran)]
+    with pytest.raises(SpecError, match=r"fake: stage b: 3 wires must be 0 apart; its files are in .*b\.unfinished"):
+        run_stages(FakeChip(tmp_path), stages)
+    assert (tmp_path / "b.unfinished" / "report").is_file() and not (tmp_path / "b").exists()
+    stages[1] = stage("b", ("a",), ran=ran)
+    run_stages(FakeChip(tmp_path), stages)
+    assert ran == ["a", "b", "b", "c"]
+
+
+def test_of_two_failures_the_first_in_the_list_is_told(tmp_path):
+    both = threading.Barrier(2, timeout=20)
+
+    def fail_together(work):
+        both.wait()
+        raise SpecError(f"broken in {work.folder.name}")
+
+    with pytest.raises(SpecError, match="stage a: broken in a.unfinished"):
+        run_stages(FakeChip(tmp_path), [stage("a", work=fail_together), stage("b", work=fail_together)], n_workers=2)
+
+
+def test_a_list_that_waits_for_a_stage_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="wait for what does not exist: b"):
+        run_stages(FakeChip(tmp_path), [stage("a"), stage("b", ("nowhere",))])
+
+
+def test_a_full_disk_ends_in_one_message_that_says_what_to_do(tmp_path):
+    def fill(work):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(SpecError, match=r"stage a: no room is left on the disk for .*a\.unfinished: free some"):
+        run_stages(FakeChip(tmp_path), [stage("a", work=fill)])
