@@ -23,6 +23,7 @@ WORDS = parameters.parse_words(get_var("words", parameters.WORDS.default))
 CELLS = parameters.parse_names(get_var("cell", parameters.CELL.default))
 CORNERS = parameters.parse_names(get_var("corner", parameters.CORNER.default))
 KEEP = parameters.parse_yes(get_var("keep", parameters.KEEP.default))
+PARTS = parameters.parse_parts(get_var("part", parameters.PART.default))
 TIERS = parameters.parse_tiers(get_var("tier", parameters.TIER.default))
 
 
@@ -106,8 +107,8 @@ def task_test():
 
 
 def task_bench():
-    """Steps and cycles a second, model and simulators"""
-    return tasks.entry(tasks.bench, group="Look after the project", announce=False)
+    """Speed: models and simulators, router, whole layouts"""
+    return tasks.entry(tasks.bench, PARTS, group="Look after the project", announce=False)
 
 
 def task_lock():

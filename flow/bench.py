@@ -1,6 +1,7 @@
-"""`./stillwater bench`: how fast the models and simulators are here, beside their targets.
+"""`./stillwater bench`: how fast things are here, beside their targets.
 
-Everything is measured in one run on the machine as it is; ratios compare things that took turns in that run.
+Everything of a part is measured in one run on the machine as it is; ratios compare things that took turns in that run.
+Parts: models (golden and simulators, below), router (flow/bench_router.py), asic (flow/bench_asic.py).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from rtl.top import build_simulation
 DESIGN = "vowels"
 UTILISATION_DESIGNS = ("vowels", "vowels_x4", "vowels_deep")
 N_ICARUS_SEQUENCES, N_ICARUS_STEPS = 3, 8
-RESULT = ROOT / "build" / "bench.json"
+BUILD = ROOT / "build"
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,33 @@ class Figure:
         return self.value <= self.target if self.at_most else self.value >= self.target
 
 
-def print_bench() -> None:
-    """Measure, print the table, write build/bench.json; SpecError where a target is missed."""
-    figures = run_bench()
-    write_figures(figures, RESULT)
-    print_figures(figures)
-    missed = [figure.name for figure in figures if figure.passed is False]
+def print_bench(parts: Sequence[str]) -> None:
+    """Measure each part, print its table, write build/bench-<part>.json; SpecError where a target is missed."""
+    missed: list[str] = []
+    for part in parts:
+        figures = _measure_part(part)
+        write_figures(figures, BUILD / f"bench-{part}.json")
+        print_figures(figures)
+        missed += [figure.name for figure in figures if figure.passed is False]
     if missed:
-        raise SpecError(f"targets missed: {'; '.join(missed)} (was the machine busy? all figures: {RESULT})")
+        raise SpecError(f"targets missed: {'; '.join(missed)} (was the machine busy? all figures: "
+                        f"{BUILD}/bench-*.json)")
+
+
+def _measure_part(part: str) -> list[Figure]:
+    if part == "models":
+        return run_bench()
+    from flow.steps.pdk import run_pdk
+    pdk = run_pdk(BUILD)
+    if part == "router":
+        from flow.bench_router import run_router_bench
+        return run_router_bench(pdk, BUILD / "bench")
+    from flow.bench_asic import run_asic_bench
+    return run_asic_bench(pdk, BUILD / "bench")
 
 
 def run_bench(design_name: str = DESIGN, n_golden_runs: int = 300) -> list[Figure]:
-    """All figures. SpecError before any long step where a tool is missing."""
+    """All figures of models and simulators. SpecError before any long step where a tool is missing."""
     for command in ("gcc", *TOOLS["verilator"], *TOOLS["icarus"]):
         find_tool(command)
     with stage_progress("golden and torch", 0):

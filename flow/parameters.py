@@ -16,6 +16,7 @@ from doit.exceptions import InvalidDodoFile
 ROOT = Path(__file__).resolve().parent.parent
 DESIGNS = ROOT / "rtl" / "designs"
 TIERS = ("fast", "eda", "nightly")
+BENCH_PARTS = ("models", "router", "asic")
 SRAM_SHAPES = ("512x8", "512x16", "512x32", "512x64")
 OPENRAM_MACROS = ("sky130_sram_1kbyte_1rw1r_32x256_8", "sky130_sram_2kbyte_1rw1r_32x512_8")
 
@@ -30,11 +31,12 @@ class Parameter:
 
 
 DESIGN = Parameter("design", "all", "shipped names with commas between them, or the path of a .yaml")
-ASIC_DESIGN = Parameter("design", "tiny", DESIGN.allowed)
+ASIC_DESIGN = Parameter("design", "vowels", DESIGN.allowed)
 WORDS = Parameter("words", "auto", f"of {', '.join(SRAM_SHAPES)}, names of OpenRAM macros; auto: as the designs")
 TIER = Parameter("tier", "fast,eda", f"of {', '.join(TIERS)}, with commas between them, or all")
 CELL = Parameter("cell", "all", "cells of the library without its prefix, with commas between them, or all")
 CORNER = Parameter("corner", "all", "corners with commas between them, or all")
+PART = Parameter("part", "models", f"of {', '.join(BENCH_PARTS)}, with commas between them, or all")
 KEEP = Parameter("keep", "no", "yes or no: take what was measured into pdk_configs/sram")
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "sim": (DESIGN,),
@@ -44,7 +46,7 @@ OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "pdk": (),
     "sram": (WORDS, DESIGN),
     "sramlib": (WORDS, CORNER, KEEP),
-    "bench": (),
+    "bench": (PART,),
     "characterise": (CELL, CORNER),
     "library": (),
     "test": (TIER,),
@@ -174,12 +176,21 @@ def parse_yes(value: str, name: str = KEEP.name) -> bool:
 
 def parse_tiers(value: str) -> tuple[str, ...]:
     """The test tiers that `tier=value` asks for, in the order of TIERS."""
-    words = TIERS if value == "all" else tuple(value.split(","))
+    return _some_of(TIERS, TIER.name, value)
+
+
+def parse_parts(value: str) -> tuple[str, ...]:
+    """The parts of the bench that `part=value` asks for, in the order of BENCH_PARTS."""
+    return _some_of(BENCH_PARTS, PART.name, value)
+
+
+def _some_of(allowed: tuple[str, ...], name: str, value: str) -> tuple[str, ...]:
+    words = allowed if value == "all" else tuple(value.split(","))
     for word in words:
-        if word not in TIERS:
-            raise InvalidDodoFile(f"tier must be all or one or more of {', '.join(TIERS)}, not {word!r}"
-                                  f"{nearest(word, TIERS)}")
-    return tuple(tier for tier in TIERS if tier in words)
+        if word not in allowed:
+            raise InvalidDodoFile(f"{name} must be all or one or more of {', '.join(allowed)}, not {word!r}"
+                                  f"{nearest(word, allowed)}")
+    return tuple(word for word in allowed if word in words)
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:

@@ -271,9 +271,9 @@ def doctor() -> None:
     print_report()
 
 
-def bench() -> None:
+def bench(parts: tuple[str, ...]) -> None:
     from flow.bench import print_bench
-    print_bench()
+    print_bench(parts)
 
 
 def lock() -> None:

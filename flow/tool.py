@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from flow.usage import wait_for
 from golden.spec import SpecError
 
 N_TAIL_LINES = 20
@@ -122,7 +123,7 @@ def run_tool(args: Sequence[str | Path], log: Path, *, cwd: Path | None = None,
                 log_file.flush()
                 if on_line is not None:
                     on_line(line.rstrip("\n"))
-            status = process.wait()
+            status = wait_for(process)
         except BaseException:
             process.kill()
             process.wait()

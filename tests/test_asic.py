@@ -1,6 +1,9 @@
 """The list of stages: order, side by side, what a failure says, and what a second run keeps."""
 
+import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from flow.asic import run_stages
 from flow.metrics import Metrics
 from flow.stages import Stage
 from flow.step import Step, Work, run_step_once
+from flow.usage import metered
 from golden.spec import SpecError
 
 
@@ -39,7 +43,7 @@ def test_stages_run_after_those_that_they_read_and_say_what_they_found(tmp_path,
     stages = [stage("b", ("a",), ran=ran), stage("a", ran=ran), stage("c", ("b", "a"), ran=ran)]
     results = run_stages(FakeChip(tmp_path), stages, n_workers=3)
     assert ran == ["a", "b", "c"] and list(results) == ["b", "a", "c"]
-    assert isinstance(results["c"], Metrics)
+    assert isinstance(results["c"].metrics, Metrics)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in lines] == [["fake", "1/3", "a"], ["fake", "2/3", "b"], ["fake", "3/3", "c"]]
     assert lines[0].endswith("number 1")
@@ -61,7 +65,39 @@ def test_stages_that_do_not_need_each_other_run_side_by_side(tmp_path):
         return {"stage__order": both.wait()}
 
     results = run_stages(FakeChip(tmp_path), [stage("a", work=meet), stage("b", work=meet)], n_workers=2)
-    assert {results[name]["stage__order"] for name in "ab"} == {0, 1}
+    assert {results[name].metrics["stage__order"] for name in "ab"} == {0, 1}
+
+
+def burn(cpu_seconds):
+    """Keeps a core busy, in the thread that calls it."""
+    end = time.thread_time() + cpu_seconds
+    while time.thread_time() < end:
+        pass
+
+
+BURN = "import time\nwhile time.process_time() < 0.4: pass"
+
+
+def test_each_stage_is_told_what_it_used_of_the_cores_and_not_what_others_did(tmp_path):
+    """Two side by side: one waits, one works in its thread, in another thread and in a program."""
+    both = threading.Barrier(2, timeout=20)
+
+    def idle(work):
+        both.wait()
+        return {}
+
+    def busy(work):
+        with ThreadPoolExecutor(1) as pool:
+            beside = pool.submit(metered(burn), 0.2)
+            burn(0.1)
+            work.run_tool(sys.executable, "-c", BURN)
+            beside.result()
+        both.wait()
+        return {}
+
+    results = run_stages(FakeChip(tmp_path), [stage("a", work=idle), stage("b", work=busy)], n_workers=2)
+    assert results["a"].cpu_seconds < 0.1 and results["a"].seconds > 0.4
+    assert 0.7 <= results["b"].cpu_seconds < 1.2
 
 
 def fail(work):

@@ -3,12 +3,18 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from flow import bench
+from flow.asic import Finished
 from flow.bench import Figure, golden_figures, print_figures, write_figures
+from flow.bench_asic import asic_figures
+from flow.bench_router import LANES, RouterSpeed, measure_router, router_figures
+from flow.parameters import ROOT
+from flow.steps.pdk import run_pdk
 from golden.spec import SpecError
 
 GOLDEN = {"golden_steps_per_s": 3e5, "torch_steps_per_s": 2e5, "golden_vs_torch": 1.5, "n_steps": 29, "batch": 64,
@@ -80,11 +86,37 @@ def test_figures_are_written_with_their_verdicts(tmp_path):
 
 
 def test_a_missed_target_fails_the_task_after_the_table(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "RESULT", tmp_path / "bench.json")
+    monkeypatch.setattr(bench, "BUILD", tmp_path)
     monkeypatch.setattr(bench, "run_bench", lambda: [Figure("slow thing", 70.0, "s", 60.0, True)])
     with pytest.raises(SpecError, match="targets missed: slow thing"):
-        bench.print_bench()
-    assert "FAIL" in capsys.readouterr().out
+        bench.print_bench(("models",))
+    assert "FAIL" in capsys.readouterr().out and (tmp_path / "bench-models.json").is_file()
+
+
+def test_the_routers_targets_are_of_the_arrays_that_they_are_for():
+    fast = [RouterSpeed(lanes, 500 * lanes, 1.0 * lanes, 10, 1e4, 1.1) for lanes in LANES]
+    figures = {figure.name: figure for figure in router_figures(fast)}
+    assert figures["router, 2,500 nets"].passed is None and figures["router, 5,500 nets"].passed is True
+    assert figures["router, 2,500 nets, speed"].value == 500
+    assert figures["router, growth of the time"].value == pytest.approx(1.0)
+    bad = [*fast[:-1], replace(fast[-1], cpu_s=361.0, detour=1.16)]
+    assert [figure.name for figure in router_figures(bad) if figure.passed is False] == [
+        "router, 22,000 nets", "router, 22,000 nets, wire / half perimeters", "router, growth of the time"]
+
+
+def test_a_layouts_figures_are_what_its_stages_were_measured_at():
+    stages = {"synthesis": Finished({}, 10.0, 9.0, False), "place": Finished({}, 20.0, 30.0, False)}
+    figures = asic_figures("tiny", stages, 125.0, 120.0)
+    assert [(figure.name, figure.value) for figure in figures] == [
+        ("tiny, all stages", 125.0), ("tiny, all stages, CPU", 39.0), ("tiny, synthesis", 10.0),
+        ("tiny, synthesis, CPU", 9.0), ("tiny, place", 20.0), ("tiny, place, CPU", 30.0)]
+    assert figures[0].passed is False and asic_figures("tiny", stages, 119.0, 120.0)[0].passed is True
+
+
+@pytest.mark.eda
+def test_a_small_array_is_routed_and_measured(tmp_path):
+    [speed] = measure_router(run_pdk(ROOT / "build"), tmp_path, lanes=(1,))
+    assert speed.n_nets > 300 and speed.cpu_s > 0 and 1 < speed.detour < 1.15
 
 
 @pytest.mark.eda

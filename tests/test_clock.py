@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flow.clock import engine
+from flow.clock.build import Room
 from flow.clock.check import Judge, check_tree
 from flow.clock.cluster import divide
 from flow.clock.engine import make_clock_tree
@@ -18,6 +19,7 @@ from flow.clock.spec import ClockSpec
 from flow.clock.tree import BUFFER, GATE, SINK
 from flow.clock.wire import ClockWire, grow_tree
 from flow.physical.def_write import write_def
+from flow.physical.design import Row
 
 SPEC = ClockSpec()
 
@@ -184,6 +186,16 @@ def test_a_wide_die_gets_buffers_on_the_way():
     tree = build(design, ClockSpec(slew_limit_ns=0.3), clock_kit(wire=ClockWire(2e-3, 3e-4)))
     assert any(node.kind == BUFFER and len(node.children) == 1 and node.children[0].kind == BUFFER
                for node in tree.root.below())
+
+
+def test_buffers_are_thought_of_where_rows_are():
+    """Two rows beside a macro, one above it; 10 um off the end of a row is nearer than 12 um up."""
+    rows = (Row(0, 0, 100_000, "N"), Row(2720, 0, 100_000, "FS"), Row(50_000, 0, 500_000, "N"))
+    room = Room(rows, 2720)
+    assert room.nearest((40_000, 1_000)) == (40_000, 1_000)
+    assert room.nearest((110_000, 3_000)) == (100_000, 3_000)
+    assert room.nearest((300_000, 30_000)) == (300_000, 50_000)
+    assert room.nearest((600_000, 60_000)) == (500_000, 52_720)
 
 
 def test_every_corner_is_timed():

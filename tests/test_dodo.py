@@ -10,7 +10,7 @@ import pytest
 from doit.exceptions import InvalidDodoFile
 
 from flow import tasks
-from flow.parameters import DESIGNS, OF_TASK, DesignFile, check_command_line, parse_designs, parse_tiers
+from flow.parameters import DESIGNS, OF_TASK, DesignFile, check_command_line, parse_designs, parse_parts, parse_tiers
 from flow.tasks import explained, one_a_weights_file, sources_of
 from golden.spec import SpecError
 
@@ -63,7 +63,8 @@ def test_doits_own_options_of_list_still_work():
     (["-n", "sim"], "invalid literal for int() with base 10: 'sim'; ./stillwater shows the tasks"),
     (["sim", "design=mine.yml"], "a design file must end in .yaml, not .yml; rename it"),
     (["sim", "design=nowhere/mine.yaml"], "there is no such file"),
-    (["list", "colour=red"], "the tasks take the parameters cell, corner, design, keep, tier, words, not 'colour'"),
+    (["list", "colour=red"],
+     "the tasks take the parameters cell, corner, design, keep, part, tier, words, not 'colour'"),
 ])
 def test_a_wrong_word_gets_one_message(args, message):
     done = doit(*args)
@@ -151,6 +152,12 @@ def test_clean_removes_results_exports_and_simulators(tmp_path, monkeypatch):
     shown = doit("clean", "--dry-run", "design=tiny").stdout           # all tasks, though none is named
     for name in ("sim:tiny", "sim:table", "export:tiny"):
         assert f"{name} - " in shown
+
+
+def test_parts_of_the_bench_keep_their_order_and_unknown_ones_are_refused():
+    assert parse_parts("asic,models") == ("models", "asic") and parse_parts("all") == ("models", "router", "asic")
+    with pytest.raises(InvalidDodoFile, match="part must be all or one or more of models, router, asic, not 'ruoter'"):
+        parse_parts("ruoter")
 
 
 def test_tiers_keep_their_order():

@@ -6,14 +6,16 @@ from dataclasses import replace
 import pytest
 from physical_kit import CONFIG, LIBRARY
 
+from flow.physical.abstract import CellAbstract
 from flow.physical.def_write import write_def
-from flow.physical.design import Design, Placed, half_perimeters, outline
+from flow.physical.design import Design, Placed, Placement, Row, half_perimeters, outline
 from flow.physical.geometry import Rect, Shape
 from flow.place import check
 from flow.place.check import check_filled, check_placement, overlapping
 from flow.place.engine import Desk, improve_cells, place_cells, place_pins
 from flow.place.fill import add_fill
 from flow.place.pins import assign_pins, find_slots, match_in_order
+from flow.place.problem import find_channels, rows_off_channels
 from flow.place.spec import PlaceSpec
 from golden.spec import SpecError
 from tests.floor_plans import CELLS, TECHNOLOGY, plan
@@ -140,6 +142,29 @@ def test_macros_must_be_placed_first(tmp_path):
     instances = {name: placed for name, placed in empty.instances.items() if name != "m0"}
     with pytest.raises(SpecError, match="macros must have a place before cells do, not m0"):
         place_cells(replace(empty, instances=instances), netlist, CELLS, TECHNOLOGY, FAST, Desk(tmp_path / "log"))
+
+
+MACRO = CellAbstract("memory", "BLOCK", 300_000, 100_000, {}, ())
+
+
+def stacked(gap):
+    """Two macros one above the other at the left, rows of 400 um all over."""
+    rows = tuple(Row(y, 1_000, 401_000, "N") for y in range(0, 400_000, 2720))
+    places = {"low": Placed("memory", 1_100, 0, "N", fixed=True),
+              "high": Placed("memory", 1_100, 100_000 + gap, "N", fixed=True)}
+    return Placement("top", Rect(0, 0, 402_000, 402_000), Rect(1_000, 0, 401_000, 400_000), rows, places)
+
+
+def test_no_cell_is_placed_in_a_channel_between_macros():
+    """100 um are a channel 300 um deep; 160 um are room."""
+    cells = {"memory": MACRO}
+    assert find_channels(stacked(100_000), cells) == [Rect(1_100, 100_000, 301_100, 200_000)]
+    assert not find_channels(stacked(160_000), cells)
+    found = {row.y: (x0, x1) for row, x0, x1 in rows_off_channels(stacked(100_000), cells, 460)}
+    for y, (x0, x1) in found.items():
+        assert (x0 - 1_000) % 460 == 0 and x1 == 401_000
+        assert x0 == (301_380 if 100_000 <= y < 200_000 else 1_000)          # the next site after 301.1 um
+    assert len(found) == len(stacked(100_000).rows)
 
 
 def fullest(placement, width=20_000):

@@ -1,6 +1,7 @@
 """The router's parts without its search: lattice, pin access, the problem, macros' pins, metal, antennas."""
 
 from dataclasses import replace
+from itertools import combinations, pairwise
 
 import klayout.db as kdb
 import numpy as np
@@ -12,17 +13,19 @@ from flow.physical.abstract import CellAbstract, PinAbstract
 from flow.physical.design import NetRoute, Placed, Placement, Row, ViaUse, Wire, pin_shapes
 from flow.physical.geometry import Rect, Shape, placed_rect
 from flow.physical.netlist import Netlist
-from flow.route import shapes
 from flow.route.access import all_reachable, cell_access, mirrored
 from flow.route.antenna import allowed_ratio, find_antennas
-from flow.route.diodes import add_diodes
+from flow.route.diodes import add_diodes, diodes_first
+from flow.route.gaps import gap_fills, hole_fills
+from flow.route.guides import make_guides
 from flow.route.jit import CACHE, sources_digest
 from flow.route.lattice import Lattice, check_model, lattice_of
 from flow.route.macro import beyond, extend
+from flow.route.metal import Metal, with_more
 from flow.route.problem import BLOCKED
 from flow.route.scene import problem_of
 from flow.route.search import NONE, Ways
-from flow.route.shapes import Metal, area_patches, hole_fills, metal_of, pieces, runs_of, union_area
+from flow.route.shapes import area_patches, metal_of, pieces, runs_of, union_area
 from flow.route.stack import stack_of
 from golden.spec import SpecError
 
@@ -150,6 +153,33 @@ def test_the_problem_of_a_placed_design():
     assert len(problem.stubs) == 2
 
 
+def test_two_pins_of_a_cell_on_one_net_keep_their_cuts_apart():
+    """A and B of xor2_1 have nodes a row from each other: 0.34 um, where cuts of 0.17 um are to be 0.19 um apart."""
+    placement, netlist = two_inverters(9200)
+    placement = replace(placement, instances={**placement.instances, "x": Placed(f"{HD}xor2_1", 4140, 5440, "N")})
+    nets = {"n": (("u0", "Y"), ("x", "A"), ("x", "B"))}
+    problem = problem_of(placement, replace(netlist, instances={**netlist.instances, "x": f"{HD}xor2_1"}, nets=nets),
+                         CELLS, TECHNOLOGY)
+    cuts = [set(problem.nodes[first:last][problem.contact[first:last]].tolist())
+            for first, last in pairwise(problem.pin_start)]
+    nx = problem.lattice.nx
+    assert not any(abs(a - b) == nx for one, other in combinations(cuts, 2) for a in one for b in other)
+    assert all(last > first for first, last in pairwise(problem.pin_start))
+
+
+def test_a_diode_is_joined_to_its_gate_before_all_else():
+    placement, netlist = two_inverters(11500)
+    cells = {**CELLS, **kit_cells("diode_2")}
+    placement = replace(placement, instances={**placement.instances, "d": Placed(f"{HD}diode_2", 9200, 5440, "N")})
+    nets = {"n": (("u0", "Y"), ("u1", "A"), ("d", "DIODE"))}
+    problem = problem_of(placement, replace(netlist, instances={**netlist.instances, "d": f"{HD}diode_2"}, nets=nets),
+                         cells, TECHNOLOGY)
+    guides = make_guides(problem)
+    turns = dict(zip(problem.pin_keys, diodes_first(problem, guides).pin_turn.tolist(), strict=True))
+    before = dict(zip(problem.pin_keys, guides.pin_turn.tolist(), strict=True))
+    assert turns == {("d", "DIODE"): -1, ("u1", "A"): -1, ("u0", "Y"): before["u0", "Y"]} and min(before.values()) >= 0
+
+
 def test_what_cannot_be_a_problem_is_refused_with_the_place():
     with pytest.raises(SpecError, match="u1 must stand on the tracks.*not at 4700, 5440"):
         problem_of(*two_inverters(4700), CELLS, TECHNOLOGY)
@@ -268,6 +298,19 @@ def test_many_cuts_on_a_gate_are_an_antenna_while_the_metal_above_is_not_there(c
         assert faults[0].ratio == pytest.approx((count + 1) * 0.0225 / gate) and faults[0].allowed == 6
 
 
+@pytest.mark.parametrize(("inside_um2", "found"), [(0.0, []), (62.0, []), (66.0, ["met1"])])
+def test_metal_inside_of_a_macro_counts(inside_um2, found):
+    """A wire of 50 um in met1 has 35 um2 of walls; 0.2475 um2 of gate bear 99."""
+    placement, netlist, routes = long_wire("met1", 50_000)
+    name = f"{HD}inv_1"
+    pin = replace(CELLS[name].pins["A"], etched_um2=(("met1", inside_um2),))
+    cells = {**CELLS, name: replace(CELLS[name], pins={**CELLS[name].pins, "A": pin})}
+    faults = find_antennas(placement, netlist, routes, cells, TECHNOLOGY)
+    assert [fault.layer for fault in faults] == found
+    if found:
+        assert faults[0].ratio == pytest.approx((2 * 50.14 * 0.35 + inside_um2) / pin.gate_area_um2, rel=0.02)
+
+
 def test_diffusion_lets_an_antenna_be_larger():
     met1 = TECHNOLOGY.layers["met1"]
     assert allowed_ratio(met1, 0) == 400 and allowed_ratio(met1, 0.0225) == 2609
@@ -309,20 +352,37 @@ def test_compiled_code_is_kept_by_the_text_of_all_compiled_files(tmp_path):
     assert CACHE.name == f"route-{sources_digest()}" and CACHE.parent.name == "numba"
 
 
+def open_ground():
+    """A die of 18.4 x 13.6 um in which every node is free."""
+    problem = problem_of(*two_inverters(), CELLS, TECHNOLOGY)
+    return replace(problem, wire=np.zeros_like(problem.wire))
+
+
 def test_gaps_are_filled_no_farther_than_the_metal_beside_them():
     """A via's pad beside the pads of a full adder's pin: the fills stay within both, clear of the pin below."""
     net = [(97150, 189140, 102520, 189280), (100390, 189095, 100680, 189140), (100390, 189280, 100680, 189325),
            (100810, 189080, 101130, 189340), (100900, 189140, 103340, 189280)]
-    rects, found = np.array([(0, 0, *rect) for rect in net], np.int64), np.zeros((64, 6), np.int64)
-    while True:
-        rects = rects[np.lexsort((rects[:, 3], rects[:, 2]))]
-        count = shapes._gaps(rects, np.array([0, len(rects)]), np.array([140]), 70, found)
-        if not count:
-            break
-        rects = np.concatenate((rects, np.unique(found[:count], axis=0)))
+    problem = open_ground()
+    corner = np.array([0, 0, 97_000, 189_000, 97_000, 189_000])      # to where the problem's die is
+    rects = np.array([(0, 0, *rect) for rect in net]) - corner
+    rects = np.concatenate((rects, gap_fills(problem, with_more(Metal(np.zeros((0, 6), np.int64)), rects)))) + corner
     assert rects[:, 3].min() >= 189080 and rects[:, 5].max() <= 189340
     fills = {tuple(rect[2:]) for rect in rects.tolist()} - set(net)
     assert (100680, 189095, 100810, 189140) in fills and (100680, 189280, 100810, 189325) in fills
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_corners_are_joined_on_the_side_where_no_other_net_is(falling):
+    """Two pads whose corners are too near; another net's wire keeps its distance from both, not from a fill over both.
+    """
+    problem = open_ground()
+    pads = np.array([(0, 0, 1085, 940, 1375, 1170), (0, 0, 1450, 1280, 1770, 1540), (1, 0, 1080, 1340, 1220, 1820)])
+    if falling:
+        pads[:, [2, 4]] = 3000 - pads[:, [4, 2]]
+    metal = with_more(Metal(np.zeros((0, 6), np.int64)), pads)
+    (fill,) = gap_fills(problem, metal).tolist()
+    x0, x1 = sorted(3000 - x for x in (1375, 1590)) if falling else (1375, 1590)
+    assert fill == [0, 0, x0, 1030, x1, 1280]
 
 
 def test_holes_too_small_to_be_allowed_are_filled_and_larger_ones_are_left():

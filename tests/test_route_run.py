@@ -17,8 +17,10 @@ from flow.route.check import find_faults
 from flow.route.diodes import add_diodes
 from flow.route.guides import make_guides
 from flow.route.negotiate import Negotiation
+from flow.route.refine import _bare_stacks
 from flow.route.router import route_design
 from flow.route.scene import problem_of
+from flow.route.search import HORIZONTAL_COST, NONE, PLAIN, VERTICAL_COST, VIA_COST, mark
 from flow.route.shapes import routes_of
 from flow.route.spec import RouteSpec
 from golden.spec import SpecError
@@ -128,6 +130,7 @@ def test_a_diode_has_its_own_net_routed_again_and_leaves_the_others(routed):
     cells = {**CELLS, **kit_cells("diode_2")}
     before = Negotiation(problem := problem_of(placement, netlist, cells, TECHNOLOGY), make_guides(problem))
     before.run()
+    before.shorten()
     net = next(name for name in problem.names if netlist.nets[name][-1][0])
     fault = AntennaFault(net, "met1", 500, 400, netlist.nets[net][-1:])
     placement, netlist = add_diodes(placement, netlist, cells, TECHNOLOGY, [fault])
@@ -147,6 +150,81 @@ def test_tangles_that_are_taken_out_as_a_whole_end_clean(routed, monkeypatch):
     placement, netlist = routed[:2]
     done = route_design(placement, netlist, CELLS, TECHNOLOGY, "random")
     assert done.report.rounds > routed[3].rounds and done.routes != routed[2]
+
+
+def costs(problem, ways):
+    """What each net's wires and vias cost, from the prices alone."""
+    found = []
+    for start, size in zip(ways.start.tolist(), ways.size.tolist(), strict=True):
+        node, before = ways.node[start:start + size], ways.before[start:start + size]
+        step, layer = np.abs(node - before)[before != NONE], (node // problem.lattice.plane)[before != NONE]
+        across, along = HORIZONTAL_COST[PLAIN][layer], VERTICAL_COST[PLAIN][layer]
+        found.append(int(np.where(step == 1, across, np.where(step == problem.lattice.nx, along, VIA_COST)).sum()))
+    return np.array(found)
+
+
+def negotiated(routed):
+    problem = problem_of(*routed[:2], CELLS, TECHNOLOGY)
+    negotiation = Negotiation(problem, make_guides(problem))
+    negotiation.run()
+    return problem, negotiation
+
+
+def test_routes_are_shortened_without_a_conflict_and_none_is_longer(routed):
+    problem, negotiation = negotiated(routed)
+    before = costs(problem, negotiation.ways)
+    negotiation.shorten()
+    after = costs(problem, negotiation.ways)
+    assert (after <= before).all() and after.sum() < before.sum()
+    assert (before == after)[np.diff(problem.net_start) == 2].all()
+    routes, stuck = routes_of(problem, negotiation.ways, TECHNOLOGY)
+    assert not stuck and not find_faults(*routed[:2], routes, CELLS, TECHNOLOGY)
+
+
+def test_shortening_is_the_same_every_time_however_little_memory_there_is(routed):
+    (problem, one), (_, other) = negotiated(routed), negotiated(routed)
+    total = int(other.ways.size.sum())
+    other.ways = negotiate._compact(other.ways, other.used)
+    other.ways = other.ways._replace(node=other.ways.node[:total].copy(), before=other.ways.before[:total].copy())
+    for negotiation in (one, other):
+        negotiation.shorten()
+    assert all((a == b).all() for net in range(problem.n_nets)
+               for a, b in zip(one._way(net), other._way(net), strict=True))
+
+
+def test_a_detour_is_taken_out_and_the_pins_stay_joined():
+    """One net of three cells in a row; its third pin is joined by a way around the die."""
+    placement = Placement("three", Rect(0, 0, 27600, 13600), Rect(2300, 5440, 25300, 8160), (), {
+        f"u{index}": Placed("sky130_fd_sc_hd__inv_1", 2300 + 9200 * index, 5440, "N") for index in range(3)})
+    netlist = Netlist("three", {}, {name: placed.cell for name, placed in placement.instances.items()},
+                      {"n": (("u0", "Y"), ("u1", "A"), ("u2", "A"))})
+    problem = problem_of(placement, netlist, CELLS, TECHNOLOGY)
+    negotiation = Negotiation(problem, make_guides(problem))
+    negotiation.run()
+    best, path = int(costs(problem, negotiation.ways)[0]), negotiation._way(0)[0].tolist()
+    place = problem.lattice.node
+    at = path.index(place(0, 36, 20))
+    assert path[at - 1] == place(0, 35, 20) and place(0, 46, 20) == path[-1]
+    rows = range(20, 27)
+    path[at:at] = [*(place(1, 35, row) for row in rows), place(0, 35, 26), place(0, 36, 26),
+                   *(place(1, 36, row) for row in reversed(rows))]
+    mark(0, -1, negotiation.places, negotiation.books, negotiation.ways)
+    negotiation.ways.size[0] = negotiation.used[0] = len(path)
+    negotiation.ways.node[:len(path)], negotiation.ways.before[:len(path)] = path, [NONE, *path[:-1]]
+    mark(0, 1, negotiation.places, negotiation.books, negotiation.ways)
+    assert costs(problem, negotiation.ways)[0] > best
+    negotiation.shorten()
+    assert costs(problem, negotiation.ways)[0] == best
+    routes, _ = routes_of(problem, negotiation.ways, TECHNOLOGY)
+    assert not find_faults(placement, netlist, routes, CELLS, TECHNOLOGY)
+
+
+@pytest.mark.parametrize("wired", [False, True])
+def test_vias_one_on_the_other_over_met3_are_counted(wired):
+    plane = 100
+    node = np.array([plane, 2 * plane, 3 * plane, 2 * plane + 1 if wired else 3 * plane + 10], np.int32)
+    parent = np.array([NONE, 0, 1, 1 if wired else 2], np.int32)
+    assert _bare_stacks(node, parent, np.zeros(4, np.uint8), 4, plane) == (not wired)
 
 
 def test_patience_ends(routed, monkeypatch):

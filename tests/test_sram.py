@@ -1,25 +1,30 @@
 """SRAM macros: their gates pass, and each has something that makes it fail."""
 
+import re
 import shutil
 import threading
 import typing
+from itertools import pairwise
 
 import klayout.db as kdb
 import pytest
 from doit.exceptions import InvalidDodoFile
+from physical_kit import tech_lef
 
 from flow.metrics import load_metrics
 from flow.parameters import OPENRAM_MACROS, SRAM_SHAPES, parse_designs, parse_words
 from flow.pdk.config import load_pdk_config
 from flow.pdk.lef import parse_lef
 from flow.pdk.netlist_pins import parse_verilog_pins
+from flow.signoff.antenna import parse_antenna_rules
+from flow.sram.antenna import pin_antennas
 from flow.sram.flexmem import _type_variables_named_by_position
-from flow.sram.gate_area import gate_areas
 from flow.sram.gds import load_macro, write_gds
 from flow.sram.graph import build_graph, read_reference
 from flow.sram.lvs import compare_graphs
 from flow.sram.pins import RTL_MODEL, check_views, compare_binding
 from flow.sram.spec import SramSpec
+from flow.sram.straps import Macro
 from flow.sram.verilog import build_binding, build_model
 from flow.step import Step, file_sha256, run_step
 from flow.steps.pdk import run_pdk
@@ -354,17 +359,60 @@ def test_obstructions_leave_the_pins_free_and_cover_the_rest(made):
         assert (metal - taken - pins.sized(200)).is_empty(), layer
 
 
-def test_inputs_tell_their_gate_area(tmp_path):
-    """A made-up netlist: two gates on d[0], one on the others; then none on clk."""
-    spec = SramSpec(512, 8)
-    pins = [name for name, pin in spec.pins().items() if pin.direction == "INPUT"]
-    devices = [f"M{k} vss {name} vss vss nfet w=0.42u l=0.15u" for k, name in enumerate([*pins, "d[0]"])]
-    cdl = tmp_path / "macro.cdl"
-    text = "\n".join([f".SUBCKT {spec.name} {' '.join(spec.pins())}", *devices, ".ENDS", ""])
-    cdl.write_text(text)
-    areas = gate_areas(cdl, spec)
-    assert areas.keys() == set(pins)
-    assert areas["d[0]"] == pytest.approx(2 * areas["d[1]"]) and areas["d[1]"] == pytest.approx(0.42 * 0.15, rel=1e-6)
-    cdl.write_text(text.replace(f"{devices[pins.index('clk')]}\n", ""))
-    with pytest.raises(SpecError, match="must reach a gate, and clk reach none"):
-        gate_areas(cdl, spec)
+@pytest.mark.eda
+def test_the_lef_tells_gates_diffusion_and_metal_of_every_pin(made):
+    """Gates are the netlist's (read from the CDL); metal is what KLayout's antenna check finds on a pin."""
+    macro = made[1] / "macro"
+    pins = parse_lef((macro / f"{SPEC.name}.lef").read_text(), "lef")[SPEC.name].pins
+    netlist = read_reference(macro / f"{SPEC.name}.cdl", SPEC.name)
+    netlist.flatten()
+    gates = dict.fromkeys(SPEC.pins(), 0.0)
+    for device in netlist.circuit_by_name(SPEC.name.upper()).each_device():
+        name = device.net_for_terminal("G").name.lower()
+        if name in gates:
+            gates[name] += device.parameter("W") * device.parameter("L")
+    signals = [name for name, pin in pins.items() if pin.use not in ("POWER", "GROUND")]
+    assert [pins[name].gate_area_um2 for name in signals] == pytest.approx([gates[name] for name in signals])
+    assert all((pins[name].diffusion_area_um2 > 0) == (SPEC.pins()[name].direction == "OUTPUT") for name in signals)
+    layout, cell = load_macro(macro / f"{SPEC.name}.gds", SPEC)
+    for layer in ("met1", "met2"):
+        on_layer = [name for name in signals if layer in pins[name].rects]
+        assert on_layer, layer
+        measured = klayout_walls(layout, cell, layer, 0.35)
+        for name in on_layer:
+            corner = tuple(round(value * 1000) for value in pins[name].rects[layer][0][:2])
+            assert measured[corner] == pytest.approx((pins[name].gate_area_um2, pins[name].etched_um2[layer]), abs=1e-4)
+
+
+def klayout_walls(layout, cell, layer, thickness_um):
+    """Lower left corner of a metal (nm) -> area of the gates on its net and of the net's walls in that metal, um2, by
+    KLayout's own antenna check."""
+    flat = kdb.Layout()                           # KLayout adds the outlines of shapes that overlap: merged here
+    top, names = flat.create_cell("top"), ("poly", "licon", "li1", "mcon", "met1", "via", "met2")
+    for name in (*names, "diff"):
+        purpose = CONFIG.drawing(name)
+        top.shapes(flat.layer(*purpose)).insert(kdb.Region(cell.begin_shapes_rec(layout.layer(*purpose))).merged())
+    network = kdb.LayoutToNetlist(kdb.RecursiveShapeIterator(flat, top, []))
+    masks = {name: network.make_layer(flat.layer(*CONFIG.drawing(name)), name) for name in names}
+    gate = masks["poly"] & network.make_layer(flat.layer(*CONFIG.drawing("diff")), "diff")
+    for region in (*masks.values(), gate):
+        network.connect(region)
+    for lower, upper in (*pairwise(masks.values()), (gate, masks["poly"])):
+        network.connect(lower, upper)
+    network.extract_netlist()
+    notes = kdb.Texts()
+    network.antenna_check(gate, 1.0, 0.0, masks[layer], 0.0, thickness_um, 1e-6, texts=notes)
+    found = {}
+    for note in notes.each():
+        areas = re.search(r"agate: ([\d.]+), .*ametal_eff: ([\d.]+)", note.string)
+        found[note.trans.disp.x, note.trans.disp.y] = float(areas[1]), float(areas[2])
+    return found
+
+
+@pytest.mark.eda
+def test_an_input_without_a_gate_is_refused(made):
+    layout, cell = load_macro(made[1] / "macro" / f"{SPEC.name}.gds", SPEC)
+    macro = Macro(layout, cell, kdb.Box(), {})
+    layout.clear_layer(layout.layer(*CONFIG.drawing("via")))
+    with pytest.raises(SpecError, match=r"must reach a gate, and .*d\[0\].* reach none in its layout"):
+        pin_antennas(SPEC, CONFIG, macro, parse_antenna_rules(tech_lef(), "tech.lef"))

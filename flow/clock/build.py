@@ -22,7 +22,7 @@ from flow.clock.trace import ClockGate, ClockNet
 from flow.clock.tree import BUFFER, GATE, PORT, SINK, Corner, Node, Signal, carry, drive
 from flow.clock.wire import Point
 from flow.physical.abstract import Cells
-from flow.physical.design import Placement, pin_centre
+from flow.physical.design import Placement, Row, pin_centre
 from flow.physical.geometry import NM_PER_UM
 from flow.physical.netlist import Netlist, Pin, shortened
 from golden.spec import SpecError
@@ -101,9 +101,25 @@ def build_tree(scene: Scene, clock: ClockNet) -> Node:
     return root
 
 
+class Room:
+    """Where cells may stand: the rows, which macros interrupt."""
+
+    def __init__(self, rows: Sequence[Row], row_height: int):
+        self.x0, self.x1, self.y0 = (np.array([getattr(row, key) for row in rows]) for key in ("x0", "x1", "y"))
+        self.y1 = self.y0 + row_height
+
+    def nearest(self, point: Point) -> Point:
+        """The place in a row that is nearest to a point, the point itself if it is in one."""
+        x, y = point
+        away = np.maximum(np.maximum(self.x0 - x, x - self.x1), 0) + np.maximum(np.maximum(self.y0 - y, y - self.y1), 0)
+        row = int(np.argmin(away))
+        return (int(min(max(x, self.x0[row]), self.x1[row])), int(min(max(y, self.y0[row]), self.y1[row])))
+
+
 class _Builder:
     def __init__(self, scene: Scene):
         self.scene, self.spec, self.corner = scene, scene.spec, scene.corner
+        self.room = Room(scene.placement.rows, scene.cells[scene.buffers[0].name].height)
         self.behind: dict[Node, float] = {}                  # what is behind a node's input pin, ns
 
     def grow(self, driver: Node, net: ClockNet) -> None:
@@ -263,7 +279,7 @@ class _Builder:
     def buffer(self, cell: ClockCell, nodes: list[Node]) -> Node:
         """A buffer in the middle of what it drives."""
         node = Node(BUFFER, cell=cell.name, input=cell.through[0], output=cell.through[1], children=nodes)
-        node.move(_middle([node.entry for node in nodes]))
+        node.move(self.room.nearest(_middle([node.entry for node in nodes])))
         return node
 
     def approach(self, buffers: list[Node], goal: Point) -> None:
@@ -272,14 +288,14 @@ class _Builder:
             start, low, high = node.entry, 0.0, 1.0
             for _ in range(12):
                 share = (low + high) / 2
-                node.move(_between(start, goal, share))
+                node.move(self.room.nearest(_between(start, goal, share)))
                 node.wires = None
                 low, high = (share, high) if self.slew_behind(node) <= self.scene.slew else (low, share)
             if not low:
                 raise SpecError(f"the clock tree of {self.scene.netlist.top} cannot go on: the largest buffer allowed "
                                 f"({node.cell}) drives none of what is left within slew_limit_ns="
                                 f"{self.spec.slew_limit_ns}; raise it or allow a stronger buffer (clock: buffers)")
-            node.move(_between(start, goal, low))
+            node.move(self.room.nearest(_between(start, goal, low)))
             node.wires = None
 
     def signal(self) -> Signal:

@@ -38,10 +38,18 @@ class Table:
         >>> Table((0.0, 1.0), (0.0, 2.0), ((1.0, 3.0), (2.0, 4.0))).at(0.5, 3.0)
         4.5
         """
-        i = min(max(bisect_right(self.slews, slew) - 1, 0), len(self.slews) - 2)
-        j = min(max(bisect_right(self.loads, load) - 1, 0), len(self.loads) - 2)
-        u = (slew - self.slews[i]) / (self.slews[i + 1] - self.slews[i])
-        v = (load - self.loads[j]) / (self.loads[j + 1] - self.loads[j])
+        return self.value(self.place(slew, load))
+
+    def place(self, slew: float, load: float) -> tuple[int, int, float, float]:
+        """Where between its points: the same for all tables with the same axes."""
+        slews, loads = self.slews, self.loads
+        i = bisect_right(slews, slew, 1, len(slews) - 1) - 1
+        j = bisect_right(loads, load, 1, len(loads) - 1) - 1
+        return i, j, (slew - slews[i]) / (slews[i + 1] - slews[i]), (load - loads[j]) / (loads[j + 1] - loads[j])
+
+    def value(self, place: tuple[int, int, float, float]) -> float:
+        """At a place of `place`."""
+        i, j, u, v = place
         low, high = self.values[i], self.values[i + 1]
         return (1 - u) * ((1 - v) * low[j] + v * low[j + 1]) + u * ((1 - v) * high[j] + v * high[j + 1])
 
@@ -53,6 +61,12 @@ class Arc:
     inverts: bool
     delay: tuple[Table, Table]
     slew: tuple[Table, Table]
+
+    @cached_property
+    def same_axes(self) -> bool:
+        """Whether the tables of an edge have the same axes."""
+        return all((delay.slews, delay.loads) == (slew.slews, slew.loads)
+                   for delay, slew in zip(self.delay, self.slew, strict=True))
 
     def input_edge(self, output_edge: int) -> int:
         return output_edge ^ self.inverts

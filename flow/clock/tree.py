@@ -151,8 +151,9 @@ def through(node: Node, signal: Signal, load: float, corner: Corner) -> Signal:
     arrival, slew = [0.0, 0.0], [0.0, 0.0]
     for edge in EDGES:
         before = arc.input_edge(edge)
-        arrival[edge] = signal.arrival[before] + arc.delay[edge].at(signal.slew[before], load)
-        slew[edge] = arc.slew[edge].at(signal.slew[before], load)
+        at = arc.delay[edge].place(signal.slew[before], load)
+        arrival[edge] = signal.arrival[before] + arc.delay[edge].value(at)
+        slew[edge] = arc.slew[edge].value(at if arc.same_axes else arc.slew[edge].place(signal.slew[before], load))
     return Signal((arrival[0], arrival[1]), (slew[0], slew[1]))
 
 

@@ -15,6 +15,9 @@ from flow.clock.build import Scene
 from flow.clock.tree import PORT, SINK, Node, Signal, pin_loads, through
 from flow.clock.wire import SLEW_OF_ELMORE
 
+SLEW_SHARE = 0.85
+"""Of the slew limit, that an exchange may go to; the rest is for the places in rows and for routed wires."""
+
 MOST_STEPS = 400
 WORTH_NS = 0.0002
 """Of skew, that an exchange must bring."""
@@ -73,7 +76,7 @@ class Tuner:
         """Makes the best exchange; False when there is none that helps."""
         now = self.reach[self.root]
         best, chosen = (now.slew > self.scene.spec.slew_limit_ns, now.skew - WORTH_NS), None
-        limit = max(self.scene.slew, now.slew)
+        limit = max(SLEW_SHARE * self.scene.spec.slew_limit_ns, now.slew)
         for node in self.candidates():
             old = node.cell
             for cell in self.others(node):

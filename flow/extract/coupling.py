@@ -187,7 +187,10 @@ def add_piece(space, view, table, sums, i, side, lo, hi, a_first, a_last, edge, 
 @jit
 def set_factors(table, sums, own, g, t):
     """What the corners make of the nominal values at a gap."""
-    sums.now[:] = (1 - t) * table.factors[own, g] + t * table.factors[own, g + 1]
+    for kind in range(2):
+        for corner in range(sums.now.shape[1]):
+            sums.now[kind, corner] = (1 - t) * table.factors[own, g, kind, corner] \
+                + t * table.factors[own, g + 1, kind, corner]
 
 
 @jit
@@ -228,7 +231,7 @@ def add_crossings(space, view, table, sums, i, side, a0, a1, depth, inner, level
                     elif part == 1:
                         give(space, view, sums, front, value, i, place, side, node)
                     else:
-                        sums.ground[node] += value * sums.now[PLATES]
+                        ground(sums, node, PLATES, value)
 
 
 @jit
@@ -250,7 +253,7 @@ def spread(space, view, sums, level, value, i, at, side, inner, wide, node):
     if value == 0.0:
         return
     if level == 0:
-        sums.ground[node] += value * sums.now[PLATES]
+        ground(sums, node, PLATES, value)
         return
     total = 0.0
     first, last = view.begin[level + REACH], view.begin[level + REACH + 1]
@@ -265,10 +268,17 @@ def spread(space, view, sums, level, value, i, at, side, inner, wide, node):
 
 
 @jit
+def ground(sums, node, kind, value):
+    """Gives to ground."""
+    for corner in range(sums.now.shape[1]):
+        sums.ground[node, corner] += value * sums.now[kind, corner]
+
+
+@jit
 def give(space, view, sums, front, value, i, at, side, node):
     """Gives to what is in front of an edge, or to ground when nothing is."""
     if front < 0:
-        sums.ground[node] += value * sums.now[BESIDE]
+        ground(sums, node, BESIDE, value)
     else:
         give_to(space, sums, view.index[front], BESIDE, value, i, at, side, node)
 
@@ -279,9 +289,10 @@ def give_to(space, sums, j, kind, value, i, at, side, node):
     if space.net[j] == space.net[i]:
         return
     if space.net[j] == space.nobody:
-        sums.ground[node] += value * sums.now[kind]
+        ground(sums, node, kind, value)
         return
     other, n = tap_beside(space, j, at, side), sums.count[0]
     sums.pairs[n, 0], sums.pairs[n, 1] = min(node, other), max(node, other)
-    sums.values[n] = value / 2 * sums.now[kind]                  # the other net's edges see it as well
+    for corner in range(sums.now.shape[1]):
+        sums.values[n, corner] = value / 2 * sums.now[kind, corner]             # the other net's edges see it as well
     sums.count[0] = n + 1

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flow.extract.jit import jit
+from flow.extract.jit import jit, jit_making
 
 BUCKET = 2500
 """Size of the squares in which rectangles are looked for."""
@@ -78,7 +78,7 @@ def new_view() -> View:
                 np.zeros((2 * MOST, 3), np.int64), np.zeros(REACH + 1), np.zeros(REACH + 1))
 
 
-@jit
+@jit_making
 def fill_buckets(rects, layer, n_layers, nx, ny):
     """(start, member) of the rectangles in each bucket of each layer."""
     start = np.zeros(n_layers * nx * ny + 1, np.int64)
@@ -200,8 +200,19 @@ def look(space, view, i, side, a0, a1, edge, depth, inner):
                 view.cuts[n_cuts] = hi
                 n_cuts += 1
     view.begin[2 * REACH + 1] = kept
-    view.cuts[:n_cuts].sort()
+    sort(view.cuts, n_cuts)
     return n_cuts
+
+
+@jit
+def sort(values, n):
+    """Puts the first n in order: they are few, and often nearly so."""
+    for k in range(1, n):
+        value, m = values[k], k - 1
+        while m >= 0 and values[m] > value:
+            values[m + 1] = values[m]
+            m -= 1
+        values[m + 1] = value
 
 
 @jit
@@ -287,7 +298,7 @@ def crossing_spans(view, level, inner):
         a, b, c = spans[k, 0], spans[k, 1], spans[k, 2]
         m = k - 1
         while m >= 0 and spans[m, 0] > a:
-            spans[m + 1] = spans[m]
+            spans[m + 1, 0], spans[m + 1, 1], spans[m + 1, 2] = spans[m, 0], spans[m, 1], spans[m, 2]
             m -= 1
         spans[m + 1, 0], spans[m + 1, 1], spans[m + 1, 2] = a, b, c
     joined = 0
@@ -295,7 +306,7 @@ def crossing_spans(view, level, inner):
         if joined and spans[k, 0] <= spans[joined - 1, 1]:
             spans[joined - 1, 1] = max(spans[joined - 1, 1], spans[k, 1])
         else:
-            spans[joined] = spans[k]
+            spans[joined, 0], spans[joined, 1], spans[joined, 2] = spans[k, 0], spans[k, 1], spans[k, 2]
             joined += 1
     return joined
 

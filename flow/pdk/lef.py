@@ -12,12 +12,17 @@ Rect = tuple[float, float, float, float]
 
 @dataclass
 class LefPin:
-    """A pin; `rects` maps a layer to its rectangles. Areas of connected gates and diffusion in um2."""
+    """A pin; `rects` maps a layer to its rectangles.
+
+    gate_area_um2, diffusion_area_um2: of what it connects to.
+    etched_um2: layer -> side area of the metal, or area of the cuts, that is on it inside of the macro.
+    """
 
     direction: str = ""
     use: str = "SIGNAL"
     gate_area_um2: float = 0.0
     diffusion_area_um2: float = 0.0
+    etched_um2: dict[str, float] = field(default_factory=dict)
     rects: dict[str, list[Rect]] = field(default_factory=dict)
 
 
@@ -86,6 +91,10 @@ def _parse_pin(name: str, tokens: Iterator[str]) -> LefPin:
             pin.gate_area_um2 += float(next(tokens))
         elif token == "ANTENNADIFFAREA":
             pin.diffusion_area_um2 += float(next(tokens))
+        elif token in ("ANTENNAPARTIALMETALSIDEAREA", "ANTENNAPARTIALCUTAREA"):
+            area, *layer = _words(tokens)
+            if layer:                                     # without one, LEF means every layer: an old form, of no use
+                pin.etched_um2[layer[1]] = pin.etched_um2.get(layer[1], 0.0) + float(area)
         elif token == "PORT":
             _parse_shapes(tokens, pin.rects)
         elif token == "END" and next(tokens) == name:

@@ -22,6 +22,7 @@ class PinAbstract:
 
     shapes:              where it can be contacted; shapes of wells are among them.
     gate_area_um2, diffusion_area_um2: what it connects to, for antenna rules.
+    etched_um2:          (layer, side area of metal or area of cuts) that it has inside of the cell, for the same.
     """
 
     direction: str
@@ -29,6 +30,7 @@ class PinAbstract:
     shapes: tuple[Shape, ...]
     gate_area_um2: float = 0.0
     diffusion_area_um2: float = 0.0
+    etched_um2: tuple[tuple[str, float], ...] = ()
 
     @property
     def is_supply(self) -> bool:
@@ -103,7 +105,8 @@ def _cell(name: str, macro: LefMacro, where: str) -> CellAbstract:
 
 
 def _pin(pin: LefPin) -> PinAbstract:
-    return PinAbstract(pin.direction, pin.use, _shapes(pin.rects), pin.gate_area_um2, pin.diffusion_area_um2)
+    return PinAbstract(pin.direction, pin.use, _shapes(pin.rects), pin.gate_area_um2, pin.diffusion_area_um2,
+                       tuple(sorted(pin.etched_um2.items())))
 
 
 def _shapes(layers: Mapping[str, Iterable[Rect]]) -> tuple[Shape, ...]:

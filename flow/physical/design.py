@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 from flow.physical.abstract import CellAbstract, Cells
@@ -143,8 +144,13 @@ def outline(placed: Placed, cell: CellAbstract) -> Rect:
 
 def to_die(placed: Placed, cell: CellAbstract, shape: Shape) -> Shape:
     """A shape of a cell (a pin's, an obstruction) in die coordinates."""
-    rect = placed_rect(placed.orientation, cell.width, cell.height, shape.rect)
-    return Shape.of(shape.layer, rect.moved(placed.x, placed.y))
+    return _turned(placed.orientation, cell.width, cell.height, shape).moved(placed.x, placed.y)
+
+
+@cache
+def _turned(orientation: str, width: int, height: int, shape: Shape) -> Shape:
+    """A shape of a cell that is placed at the origin; there are many cells and few kinds."""
+    return Shape.of(shape.layer, placed_rect(orientation, width, height, shape.rect))
 
 
 def pin_shapes(placement: Placement, cells: Cells, instance: str, pin: str) -> list[Shape]:

@@ -4,15 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 
 import msgspec
 
 from flow.physical.abstract import Cells
-from flow.physical.design import Placed, Placement, outline, to_die
+from flow.physical.design import Placed, Placement, Row, outline, to_die
+from flow.physical.geometry import Rect
 from flow.physical.netlist import Netlist, shortened
 from flow.physical.technology import Technology
 from flow.place.spec import PlaceSpec
 from golden.spec import SpecError
+
+CHANNEL = 0.5
+"""Height to depth of the room between two macros, under which it is a channel."""
+
+LEAST_PIECE_NM = 10_000
+"""Of a row: shorter ones beside a channel are no use."""
 
 
 class FixedCell(msgspec.Struct, frozen=True, array_like=True):
@@ -93,11 +101,42 @@ def build_problem(placement: Placement, netlist: Netlist, cells: Cells, technolo
     for port, shape in placement.ports.items():
         ports[port] = len(movable) + len(fixed)
         fixed.append(FixedCell((shape.x0 + shape.x1) // 2 - core.x0, (shape.y0 + shape.y1) // 2 - core.y0, 0, "N"))
-    rows = [(row.x0 - core.x0, row.x1 - core.x0, row.y - core.y0, row.orientation) for row in placement.rows]
+    rows = [(x0 - core.x0, x1 - core.x0, row.y - core.y0, row.orientation)
+            for row, x0, x1 in rows_off_channels(placement, cells, technology.site_width)]
     start = [(placed[name].x - core.x0, placed[name].y - core.y0) for name in movable] if from_here else None
     return Problem(placement.top, technology.site_width, technology.row_height, rows,
                    [cells[netlist.instances[name]].width for name in movable], fixed,
                    list(_nets(placement, netlist, cells, index, ports, weights, len(movable))), spec, start, rough)
+
+
+def find_channels(placement: Placement, cells: Cells) -> list[Rect]:
+    """Dead ends between two macros, one above the other: less than CHANNEL times as high as they are deep.
+
+    What stands at the end of one has its wires along all of it, and no room beside it for the buffers that they need.
+    The rows stay there for clock and hold buffers; a placer leaves them free.
+    """
+    boxes = sorted((outline(placed, cells[placed.cell]) for placed in placement.instances.values()
+                    if cells[placed.cell].is_macro), key=lambda box: (box.y0, box.x0))
+    found = []
+    for lower, upper in combinations(boxes, 2):
+        x0, x1 = max(lower.x0, upper.x0), min(lower.x1, upper.x1)
+        if x0 < x1 and 0 < upper.y0 - lower.y1 < CHANNEL * (x1 - x0):
+            found.append(Rect(x0, lower.y1, x1, upper.y0))
+    return found
+
+
+def rows_off_channels(placement: Placement, cells: Cells, site: int) -> Iterator[tuple[Row, int, int]]:
+    """The parts of the rows that are not in a channel, in whole sites: row, x0, x1."""
+    channels = find_channels(placement, cells)
+    for row in placement.rows:
+        pieces = [(row.x0, row.x1)]
+        for channel in channels:
+            if channel.y0 <= row.y < channel.y1:
+                left = row.x0 + (channel.x0 - row.x0) // site * site
+                right = row.x0 - (row.x0 - channel.x1) // site * site
+                pieces = [part for x0, x1 in pieces for part in ((x0, min(x1, left)), (max(x0, right), x1))
+                          if part[1] - part[0] >= LEAST_PIECE_NM or part == (row.x0, row.x1)]
+        yield from ((row, x0, x1) for x0, x1 in pieces if x1 > x0)
 
 
 def _nets(placement: Placement, netlist: Netlist, cells: Cells, index: Mapping[str, int], ports: Mapping[str, int],

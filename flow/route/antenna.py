@@ -7,7 +7,7 @@ only upper layers join it to the driver. While cuts are etched the metal above i
 piece has a ratio of its own (ANTENNADIFFAREARATIO). The limits are those of SkyWater's antenna rules (table Ie).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -49,22 +49,24 @@ def allowed_ratio(layer: RoutingLayer | CutLayer, diffusion_um2: float) -> float
 
 def find_antennas(placement: Placement, netlist: Netlist, routes: Routes, cells: Cells,
                   technology: Technology) -> list[AntennaFault]:
-    """Every piece of every net in `routes`, layer by layer."""
+    """Every piece of every net in `routes`, layer by layer, with the metal that macros have on their pins."""
     return [fault for net, route in routes.items()
             for fault in _of_net(net, netlist.nets[net], route, placement, netlist, cells, technology)]
 
 
 def _of_net(net: str, pins: Sequence[Pin], route: NetRoute, placement: Placement, netlist: Netlist, cells: Cells,
             technology: Technology) -> Iterator[AntennaFault]:
-    gates, diffusion = {}, {}
+    gates, diffusion, inside = {}, {}, {}
     for instance, pin in pins:
         if instance:
             abstract = cells[netlist.instances[instance]].pins[pin]
             gates[instance, pin] = 0.0 if pin == DIODE_PIN else abstract.gate_area_um2
             diffusion[instance, pin] = abstract.diffusion_area_um2
+            inside[instance, pin] = dict(abstract.etched_um2)
     if not any(gates.values()):
         return
-    suspects = _suspects(route, list(gates.values()), sum(diffusion.values()), technology)
+    suspects = _suspects(route, list(gates.values()), sum(diffusion.values()), list(inside.values()),
+                         technology)
     if not suspects:
         return
     shapes = list(route.shapes(technology))
@@ -76,6 +78,7 @@ def _of_net(net: str, pins: Sequence[Pin], route: NetRoute, placement: Placement
             for piece, on in _pieces(made, reached, technology):
                 area = sum(gates[pin] for pin in on)
                 etched = _etched_um2([shape for shape in piece if shape.layer == name], layer)
+                etched += sum(inside[pin].get(name, 0.0) for pin in on)
                 allowed = allowed_ratio(layer, sum(diffusion[pin] for pin in on))
                 if area and etched / area > allowed:
                     at_risk = tuple(sorted(pin for pin in on if gates[pin]))
@@ -100,7 +103,8 @@ def _etched_um2(shapes: Sequence[Shape], layer: RoutingLayer | CutLayer) -> floa
     return sum(shape.rect.area for shape in shapes) / 1e6
 
 
-def _suspects(route: NetRoute, gates_um2: Sequence[float], diffusion_um2: float, technology: Technology) -> set[str]:
+def _suspects(route: NetRoute, gates_um2: Sequence[float], diffusion_um2: float,
+              inside_um2: Sequence[Mapping[str, float]], technology: Technology) -> set[str]:
     """Layers that could fail, by bounds that are quick to find.
 
     Of the net's highest layer all walls are on all its gates and all its diffusion; of a layer below it, they are all
@@ -114,10 +118,11 @@ def _suspects(route: NetRoute, gates_um2: Sequence[float], diffusion_um2: float,
     for shape in (*pads, *route.patches):
         amount = shape.rect.area if shape.layer in technology.cuts else 2 * (shape.rect.width + shape.rect.height)
         etched[shape.layer] = etched.get(shape.layer, 0) + amount
-    used = [(name, layer) for name, layer in _in_order(technology) if name in etched]
+    within = {name: sum(areas.get(name, 0.0) for areas in inside_um2) for name, _ in _in_order(technology)}
+    used = [(name, layer) for name, layer in _in_order(technology) if name in etched or within[name]]
     found = set()
     for name, layer in used:
-        area = etched[name] * (layer.thickness if isinstance(layer, RoutingLayer) else 1) / 1e6
+        area = etched.get(name, 0) * (layer.thickness if isinstance(layer, RoutingLayer) else 1) / 1e6 + within[name]
         if name == used[-1][0]:
             limit = allowed_ratio(layer, diffusion_um2) * sum(gates_um2)
         else:

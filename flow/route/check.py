@@ -10,9 +10,10 @@ import klayout.db as kdb
 import numpy as np
 
 from flow.physical.abstract import Cells
-from flow.physical.design import Placement, Routes, pin_shapes, to_die
+from flow.physical.design import Placement, Routes, pin_shapes
+from flow.physical.gds import transformation
 from flow.physical.geometry import Shape
-from flow.physical.netlist import Netlist
+from flow.physical.netlist import Netlist, Pin
 from flow.physical.technology import Technology
 from flow.route.jit import jit
 
@@ -43,22 +44,7 @@ def find_faults(placement: Placement, netlist: Netlist, routes: Routes, cells: C
     drawn = {net: list(routes[net].shapes(technology)) if net in routes else [] for net in names}
     pins = {net: [pin_shapes(placement, cells, *pin) for pin in netlist.nets[net]] for net in names}
     return [*_opens(names, drawn, pins, technology),
-            *_conflicts(names, drawn, pins, list(_others(placement, netlist, cells, set(names))), technology)]
-
-
-def _others(placement: Placement, netlist: Netlist, cells: Cells, names: set[str]) -> Iterator[Shape]:
-    """Metal that is nobody's."""
-    for name, placed in placement.instances.items():
-        cell = cells[placed.cell]
-        for pin, abstract in cell.pins.items():
-            if netlist.net_of.get((name, pin)) not in names:
-                yield from (to_die(placed, cell, shape) for shape in abstract.shapes)
-        yield from (to_die(placed, cell, shape) for shape in cell.obstructions)
-    for net in placement.supplies:
-        yield from placement.supply_shapes(net)
-    for port, shape in placement.ports.items():
-        if netlist.net_of.get(("", port)) not in names:
-            yield shape
+            *_conflicts(_Drawing(names, drawn, pins, placement, netlist, cells, technology), technology)]
 
 
 @jit
@@ -112,25 +98,59 @@ def _opens(names: Iterable[str], drawn: Mapping[str, list[Shape]], pins: Mapping
             yield Fault("open", "", (net,), (apart[0][0].x0, apart[0][0].y0))
 
 
-def _conflicts(names: list[str], drawn: Mapping[str, list[Shape]], pins: Mapping[str, list[list[Shape]]],
-               others: list[Shape], technology: Technology) -> Iterator[Fault]:
+class _Drawing:
+    """All metal as a KLayout layout; each shape carries its net's number, or NOBODY."""
+
+    def __init__(self, names: list[str], drawn: Mapping[str, list[Shape]], pins: Mapping[str, list[list[Shape]]],
+                 placement: Placement, netlist: Netlist, cells: Cells, technology: Technology) -> None:
+        self.layout = kdb.Layout()
+        self.layout.dbu = 0.001
+        self.top = self.layout.create_cell("nets")
+        self.index = {layer: self.layout.layer(number, 0)
+                      for number, layer in enumerate([*technology.layers, *technology.cuts])}
+        self.near = _NetsNear(names, drawn, pins)
+        for number, net in enumerate(names, 1):
+            self._put(self.top, (*drawn[net], *(shape for own in pins[net] for shape in own)), number)
+        routed = set(names)
+        for net in placement.supplies:
+            self._put(self.top, placement.supply_shapes(net), NOBODY)
+        self._put(self.top, (shape for port, shape in placement.ports.items()
+                             if netlist.net_of.get(("", port)) not in routed), NOBODY)
+        self._put_cells(placement, cells, {pin for net in names for pin in netlist.nets[net]})
+
+    def _put(self, cell: kdb.Cell, shapes: Iterable[Shape], number: int) -> None:
+        mark = self.layout.properties_id([(1, number)])
+        for layer, *box in shapes:
+            if layer in self.index:
+                cell.shapes(self.index[layer]).insert(kdb.Box(*box), mark)
+
+    def _put_cells(self, placement: Placement, cells: Cells, routed: set[Pin]) -> None:
+        """What is nobody's in cells: drawn once a kind of cell where no cell of that kind has it in a routed net."""
+        kinds = {placed.cell for placed in placement.instances.values()}
+        used = {(placement.instances[instance].cell, pin) for instance, pin in routed if instance}
+        drawn = {}
+        for kind in sorted(kinds):
+            drawn[kind] = self.layout.create_cell(kind)
+            self._put(drawn[kind], cells[kind].obstructions, NOBODY)
+            for pin, abstract in cells[kind].pins.items():
+                if (kind, pin) not in used:
+                    self._put(drawn[kind], abstract.shapes, NOBODY)
+        for name, placed in placement.instances.items():
+            self.top.insert(kdb.CellInstArray(drawn[placed.cell].cell_index(), transformation(placed, cells)))
+            for pin in cells[placed.cell].pins:
+                if (placed.cell, pin) in used and (name, pin) not in routed:
+                    self._put(self.top, pin_shapes(placement, cells, name, pin), NOBODY)
+
+    def on(self, layer: str) -> kdb.Region:
+        return kdb.Region(self.top.begin_shapes_rec(self.index[layer]))
+
+
+def _conflicts(drawing: _Drawing, technology: Technology) -> Iterator[Fault]:
     """Shorts, spacing and least area, layer by layer with KLayout."""
-    layout = kdb.Layout()
-    layout.dbu = 0.001
-    top = layout.create_cell("nets")
-    index = {layer: layout.layer(number, 0) for number, layer in enumerate([*technology.layers, *technology.cuts])}
-    marks = [layout.properties_id([(1, number)]) for number in range(len(names) + 1)]
-    for number, net in enumerate(names, 1):
-        for shape in (*drawn[net], *(shape for own in pins[net] for shape in own)):
-            if shape.layer in index:
-                top.shapes(index[shape.layer]).insert(kdb.Box(*shape[1:]), marks[number])
-    for shape in others:
-        if shape.layer in index:
-            top.shapes(index[shape.layer]).insert(kdb.Box(*shape[1:]), marks[NOBODY])
-    near = _NetsNear(names, drawn, pins)
+    near = drawing.near
     for layer, rule in technology.layers.items():
-        yield from _shorts(layer, kdb.Region(top.begin_shapes_rec(index[layer])), near)
-        whole = kdb.Region(top.begin_shapes_rec(index[layer])).merged()
+        yield from _shorts(layer, drawing.on(layer), near)
+        whole = drawing.on(layer).merged()
         yield from _close(layer, whole, rule.spacing, near)
         for hole in whole.holes().with_area(0, rule.min_hole_area, False).each():
             if near.drawn_at(layer, hole.bbox()):
@@ -139,7 +159,7 @@ def _conflicts(names: list[str], drawn: Mapping[str, list[Shape]], pins: Mapping
             if near.drawn_at(layer, polygon.bbox()):
                 yield _fault("area", layer, polygon.bbox(), near)
     for cut, rule in technology.cuts.items():
-        yield from _close(cut, kdb.Region(top.begin_shapes_rec(index[cut])).merged(), rule.spacing, near)
+        yield from _close(cut, drawing.on(cut).merged(), rule.spacing, near)
 
 
 class _NetsNear:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from flow.physical.abstract import Cells
 from flow.physical.design import Placed, Placement, pin_centre
 from flow.physical.netlist import Netlist
 from flow.physical.technology import Technology
 from flow.place.fill import find_gaps
 from flow.route.antenna import DIODE, DIODE_PIN, AntennaFault
+from flow.route.guides import Guides
+from flow.route.problem import RoutingProblem
 from golden.spec import SpecError
 
 PREFIX = "ANTENNA_"
+FIRST = -1
+"""The turn of pins that are joined before those of any region."""
 
 
 def add_diodes(placement: Placement, netlist: Netlist, cells: Cells, technology: Technology,
@@ -44,6 +50,26 @@ def add_diodes(placement: Placement, netlist: Netlist, cells: Cells, technology:
         kinds[diode] = name
         nets[fault.net] = (*nets[fault.net], (diode, DIODE_PIN))
     return replace(placement, instances=instances), replace(netlist, instances=kinds, nets=nets)
+
+
+def diodes_first(problem: RoutingProblem, guides: Guides) -> Guides:
+    """Guides by which a net's diodes are joined first, each to the pin that is nearest to it.
+
+    Joined later, a diode may end on an upper layer that passes by, and its gate would still be alone with the lower
+    ones while these are made.
+    """
+    nx, plane = problem.lattice.nx, problem.lattice.plane
+    turn = guides.pin_turn.copy()
+    diodes = [pin for pin, (_, name) in enumerate(problem.pin_keys) if name == DIODE_PIN]
+    net_of = np.searchsorted(problem.net_start, diodes, side="right") - 1
+    for diode, net in zip(diodes, net_of.tolist(), strict=True):
+        pins = range(*problem.net_start[net:net + 2].tolist())
+        others = [pin for pin in pins if problem.pin_keys[pin][1] != DIODE_PIN]
+        place = problem.nodes[problem.pin_start[[diode, *others]]] % plane
+        x, y = place % nx * problem.lattice.pitch_x, place // nx * problem.lattice.pitch_y
+        nearest = others[int(np.argmin(np.abs(x[1:] - x[0]) + np.abs(y[1:] - y[0])))]
+        turn[[diode, nearest]] = FIRST
+    return replace(guides, pin_turn=turn)
 
 
 def _nearest(x0: int, x1: int, width: int, x: int, site: int) -> int:

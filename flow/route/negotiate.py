@@ -15,11 +15,13 @@ import numpy as np
 from flow.route.guides import REGION_COLUMNS, REGION_ROWS, Guides
 from flow.route.jit import jit
 from flow.route.problem import RoutingProblem
+from flow.route.refine import refine_net
 from flow.route.search import (
     COUNT_POPS,
     LEAST_X,
     LEAST_Y,
     NONE,
+    PLAIN,
     SCALE,
     Books,
     Places,
@@ -123,6 +125,18 @@ class Negotiation:
                 self._stir(stirred)
                 pressure, fewest, waited = STIRRED, len(self.dirty) + 1, 0
 
+    def shorten(self) -> None:
+        """Takes detours out of nets of three pins and more; nothing may be in conflict."""
+        several = self.order[np.diff(self.problem.net_start)[self.order] > 2]
+        where, done = np.zeros(self.problem.lattice.n_nodes, np.int32), 0
+        self.books.history[:] = 0
+        while True:
+            done = _shorten(several, done, self.places, self.guides.start, self.guides.region, self.guides.columns,
+                            self.guide, self.slack, self.books, self.scratch, self.ways, self.used, where)
+            if done == len(several):
+                break
+            self.ways = _compact(self.ways, self.used)
+
     def _stir(self, reach: int) -> None:
         """Takes out every net around the places in conflict, `reach` regions each way, and what conflicts there have
         cost: where a tangle stays, nets that are in no conflict may have taken the only ways out of it."""
@@ -164,7 +178,8 @@ class Negotiation:
 
     def moved_to(self, problem: RoutingProblem, guides: Guides) -> "Negotiation":
         """The same routes in a problem of the same nets, some of which have more pins; those, and nets in whose way
-        something now stands, are to be searched again."""
+        something now stands, are to be searched again. Those with more pins have a diode: they need not keep to some
+        layers any more, and a diode must not be led to its gate over the upper ones."""
         fresh = Negotiation(problem, guides, self.spec)
         if problem.names != self.problem.names:
             raise ValueError("routes can be kept for the same nets only")
@@ -172,15 +187,18 @@ class Negotiation:
         fresh.places.kind[:], fresh.rounds, fresh.times[:] = self.places.kind, self.rounds, self.times
         fresh.books.history[:], fresh.slack[:] = self.books.history, self.slack
         for net in range(problem.n_nets):
-            if self.state[net] == ROUTED and self._fits(net, problem):
+            if not self._same_pins(net, problem):
+                fresh.places.kind[net] = PLAIN
+            elif self.state[net] == ROUTED and self._fits(net, problem):
                 fresh._keep(net, self)
         return fresh
 
-    def _fits(self, net: int, problem: RoutingProblem) -> bool:
-        """Whether a net has the same pins in another problem, and its way is free there."""
+    def _same_pins(self, net: int, problem: RoutingProblem) -> bool:
         pins, others = (slice(*which.net_start[net:net + 2]) for which in (self.problem, problem))
-        if self.problem.pin_keys[pins] != problem.pin_keys[others]:
-            return False
+        return self.problem.pin_keys[pins] == problem.pin_keys[others]
+
+    def _fits(self, net: int, problem: RoutingProblem) -> bool:
+        """Whether a net's way is free in another problem."""
         node, before = self._way(net)
         step = (before != NONE) & (np.abs(node - before) == problem.lattice.plane)
         vias = problem.via.ravel()[np.minimum(node, before)[step]]
@@ -283,16 +301,41 @@ def _round(order, first, times, places, guide_start, guide_region, guide_columns
             _forget(net, places, ways)
             state[net] = FAILED
             return turn, searched
-        ways.start[net], ways.size[net] = used[0], size
-        for index in range(size):
-            ways.node[used[0] + index] = scratch.tree[index]
-            ways.before[used[0] + index] = scratch.before[index]
-        used[0] += size
+        _store(net, size, scratch, ways, used)
         state[net] = ROUTED if size > 0 else FAILED
         if size == 0:
             _forget(net, places, ways)
         mark(net, 1, places, books, ways)
     return order.size, searched
+
+
+@jit
+def _shorten(order, first, places, guide_start, guide_region, guide_columns, guide, slack, books, scratch, ways, used,
+             where):
+    """Shortens the nets `order[first:]`; returns how far it came before the memory for routes was full."""
+    for turn in range(first, order.size):
+        net = order[turn]
+        if used[0] + 8 * ways.size[net] + 4096 > ways.node.size:
+            return turn
+        mark(net, -1, places, books, ways)
+        window = _open_guide(net, guide_start, guide_region, guide_columns, guide.size // guide_columns, guide,
+                             slack[net], places)
+        margin = REGION_COLUMNS * (slack[net] + 1), REGION_ROWS * (slack[net] + 1)
+        size = refine_net(net, window, margin, guide, net + 1, places, books, scratch, ways, where)
+        if size > 0:
+            _store(net, size, scratch, ways, used)
+        mark(net, 1, places, books, ways)
+    return order.size
+
+
+@jit
+def _store(net, size, scratch, ways, used):
+    """Keeps what was found as a net's way."""
+    ways.start[net], ways.size[net] = used[0], size
+    for index in range(size):
+        ways.node[used[0] + index] = scratch.tree[index]
+        ways.before[used[0] + index] = scratch.before[index]
+    used[0] += size
 
 
 @jit

@@ -172,8 +172,10 @@ def build_problem(scene: Scene, stack: Stack, lattice: Lattice) -> RoutingProble
         builder.metal(layer, rect, net)
     net_start, pin_start, nodes, contact, keys = [0], [0], [], [], []
     for index, net in enumerate(builder.names):
+        cuts: set[int] = set()
         for key in sorted(scene.nets[net]):
-            found, down = _usable(builder, index, net, key)
+            found, down = _apart(*_usable(builder, index, net, key), cuts, lattice.nx)
+            cuts.update(node for node, here in zip(found, down, strict=True) if here)
             nodes += found
             contact += down
             pin_start.append(len(nodes))
@@ -194,6 +196,16 @@ def _usable(builder: _Builder, index: int, net: str, key: PinKey) -> tuple[list[
         raise SpecError(f"pin {key[0] or 'port'} {key[1]} of net {net} must have a node that nothing else takes, and "
                         f"has none of {len(nodes)} (at {place} nm)")
     return [nodes[i] for i in free], [contact[i] for i in free]
+
+
+def _apart(nodes: list[int], contact: list[bool], cuts: set[int], nx: int) -> tuple[list[int], list[bool]]:
+    """A pin's nodes without those whose cut would be one row from where another pin of the net may have its own.
+
+    Rows are nearer to each other than two cuts may be. It concerns pins of one cell that are on one net; where nothing
+    would be left, all stay.
+    """
+    free = [i for i, node in enumerate(nodes) if not contact[i] or not ({node - nx, node + nx} & cuts)]
+    return ([nodes[i] for i in free], [contact[i] for i in free]) if free else (nodes, contact)
 
 
 def _add_cells(builder: _Builder) -> None:

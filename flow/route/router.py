@@ -9,7 +9,7 @@ from flow.physical.netlist import Netlist
 from flow.physical.technology import Technology
 from flow.route.antenna import AntennaFault, find_antennas
 from flow.route.check import find_faults
-from flow.route.diodes import PREFIX, add_diodes
+from flow.route.diodes import PREFIX, add_diodes, diodes_first
 from flow.route.guides import make_guides
 from flow.route.negotiate import Negotiation, Round
 from flow.route.problem import RoutingProblem
@@ -67,13 +67,14 @@ def route_design(placement: Placement, netlist: Netlist, cells: Cells, technolog
     negotiation = Negotiation(problem, make_guides(problem), spec)
     negotiation.run(tell)
     _refuse_leftovers(problem, negotiation, where)
+    negotiation.shorten()
     for passes_left in range(spec.diode_passes, -1, -1):
         routes, antennas = _repair_antennas(problem, negotiation, placement, netlist, cells, technology, where, tell)
         if not antennas or not passes_left:
             break
         placement, netlist = add_diodes(placement, netlist, cells, technology, antennas)
         problem = problem_of(placement, netlist, cells, technology)
-        negotiation = negotiation.moved_to(problem, make_guides(problem))
+        negotiation = negotiation.moved_to(problem, diodes_first(problem, make_guides(problem)))
         negotiation.run(tell)
         _refuse_leftovers(problem, negotiation, where)
     faults = find_faults(placement, netlist, routes, cells, technology)

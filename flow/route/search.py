@@ -45,6 +45,7 @@ WEST, EAST, SOUTH, NORTH, DOWN, UP, SOURCE, TREE = range(8)
 """How a node was entered; SOURCE: from a pin, TREE: it is the net's already."""
 
 NONE = -1
+NO_BOUND = 1 << 60
 
 
 class Places(NamedTuple):
@@ -217,7 +218,7 @@ def order_of_pins(net, places, order, distance):
 
 
 @jit
-def _nearby(box, start, n_tree, margin, window, places, tree):
+def nearby(box, start, n_tree, margin, window, places, tree):
     """The part of a window that holds a pin's box, what it is joined to (pin `start`, or if NONE the node of the tree
     that is nearest to the box), and a margin in columns and rows."""
     nx, plane = places.nx, places.nx * places.ny
@@ -253,7 +254,7 @@ def route_net(net, window, margin, guide, number, places, books, scratch, pressu
         pin = order[joined]
         scratch.counters[COUNT_SEARCH] += 1
         run = np.int32(scratch.counters[COUNT_SEARCH])
-        box_x0, box_x1, box_y0, box_y1, lowest = nx, 0, places.ny, 0, 99
+        box_x0, box_x1, box_y0, box_y1, lowest, highest = nx, 0, places.ny, 0, 99, 0
         for index in range(places.pin_start[pin], places.pin_start[pin + 1]):
             node = places.nodes[index]
             goal[node] = run if not places.contact[index] else -run
@@ -261,16 +262,16 @@ def route_net(net, window, margin, guide, number, places, books, scratch, pressu
             row, column = (node - layer * plane) // nx, node % plane % nx
             box_x0, box_x1 = min(box_x0, column), max(box_x1, column)
             box_y0, box_y1 = min(box_y0, row), max(box_y1, row)
-            lowest = min(lowest, layer)
-        start, box = order[0] if joined == 1 else NONE, (box_x0, box_x1, box_y0, box_y1)
-        hit = _search(run, start, size, box, lowest, _nearby(box, start, size, margin, window, places, tree), guide,
-                      number, places, books, scratch, pressure)
+            lowest, highest = min(lowest, layer), max(highest, layer)
+        start, box = order[0] if joined == 1 else NONE, (box_x0, box_x1, box_y0, box_y1, lowest, highest)
+        hit = search(run, start, size, box, nearby(box, start, size, margin, window, places, tree), guide, number,
+                     places, books, scratch, pressure, NO_BOUND)
         if hit == NONE:
             scratch.counters[COUNT_SEARCH] += 1
             run = np.int32(scratch.counters[COUNT_SEARCH])
             for index in range(places.pin_start[pin], places.pin_start[pin + 1]):
                 goal[places.nodes[index]] = run if not places.contact[index] else -run
-            hit = _search(run, start, size, box, lowest, window, guide, number, places, books, scratch, pressure)
+            hit = search(run, start, size, box, window, guide, number, places, books, scratch, pressure, NO_BOUND)
         if hit == NONE:
             return 0
         pin_node[pin] = -2 - hit if goal[hit] == -run else hit
@@ -296,7 +297,7 @@ def _trace(hit, size, nx, plane, scratch):
         if how == SOURCE:
             node = NONE
             break
-        node = _back(node, how, nx, plane)
+        node = back(node, how, nx, plane)
     for index in range(length - 1, -1, -1):
         scratch.tree[size] = path[index]
         scratch.before[size] = node
@@ -306,7 +307,7 @@ def _trace(hit, size, nx, plane, scratch):
 
 
 @jit
-def _back(node, how, nx, plane):
+def back(node, how, nx, plane):
     """Where a node was entered from."""
     if how == WEST:
         return node + 1
@@ -322,13 +323,13 @@ def _back(node, how, nx, plane):
 
 
 @njit(inline="always")
-def _estimate(column, row, layer, box, lowest, step_x, step_y):
-    """About what is left to the pin's box: the steps, vias to its layer, and on the lowest layer, which goes across,
+def _estimate(column, row, layer, box, step_x, step_y):
+    """About what is left to the pin's box: the steps, vias to its layers, and on the lowest layer, which goes across,
     vias up and down again for the way to its row (or steps against the layer's direction)."""
     dx = max(box[0] - column, column - box[1], 0)
     dy = max(box[2] - row, row - box[3], 0)
-    rest = dx * step_x + dy * step_y + abs(layer - lowest) * VIA_COST
-    if layer == 0 and lowest == 0 and dy > 0:
+    rest = dx * step_x + dy * step_y + max(box[4] - layer, layer - box[5], 0) * VIA_COST
+    if layer == 0 and box[5] == 0 and dy > 0:
         rest += min(2 * VIA_COST, dy * TURN_COST)
     return rest
 
@@ -369,7 +370,7 @@ def _step(how, came, node, place, layer, column, row, window, across, along, nx,
 
 
 @jit
-def _seed(run, start, n_tree, box, lowest, window, places, books, scratch, pressure):
+def _seed(run, start, n_tree, box, window, places, books, scratch, pressure):
     """Puts the nodes of pin `start` (or, if NONE, of the tree) inside the window into the heap; returns its size."""
     nx, plane = places.nx, places.nx * places.ny
     cost, stamp, entered, heap = scratch.cost, scratch.stamp, scratch.entered, scratch.heap
@@ -392,14 +393,15 @@ def _seed(run, start, n_tree, box, lowest, window, places, books, scratch, press
             if places.contact[index]:
                 price += CONTACT_COST + pressure * books.crowd1[place]
         cost[node], stamp[node], entered[node] = price, run, TREE if start == NONE else SOURCE
-        ahead = _estimate(column, row, layer, box, lowest, places.step_x, places.step_y)
+        ahead = _estimate(column, row, layer, box, places.step_x, places.step_y)
         size = push(heap, size, (np.int64(price + ahead) << 32) | node)
     return size
 
 
 @jit
-def _search(run, start, n_tree, box, lowest, window, guide, number, places, books, scratch, pressure):
-    """The cheapest way from pin `start` (or, if NONE, from the tree) to a node with goal `run`; that node, or NONE."""
+def search(run, start, n_tree, box, window, guide, number, places, books, scratch, pressure, bound):
+    """The cheapest way from pin `start` (or, if NONE, from the tree) to a node with goal `run`; that node, or NONE when
+    there is none that costs less than `bound`. box: first and last column, row and layer of the nodes with the goal."""
     nx, plane = places.nx, places.nx * places.ny
     n_layers = places.wire.size // plane
     cost, stamp, entered, goal, heap = scratch.cost, scratch.stamp, scratch.entered, scratch.goal, scratch.heap
@@ -407,9 +409,9 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
     crowd, crowd1, crowd2 = books.crowd, books.crowd1, books.crowd2
     step_x, step_y = places.step_x, places.step_y
     across, along = HORIZONTAL_COST[places.kind[number - 1]], VERTICAL_COST[places.kind[number - 1]]
-    size = _seed(run, start, n_tree, box, lowest, window, places, books, scratch, pressure)
+    size = _seed(run, start, n_tree, box, window, places, books, scratch, pressure)
     result, pops, limit = NONE, 0, heap.size - 8
-    best = np.int64(1) << 60
+    best = np.int64(bound)
     while size > 0:
         key = heap[0]
         if key >> 32 >= best:
@@ -447,8 +449,10 @@ def _search(run, start, n_tree, box, lowest, window, guide, number, places, book
             price += here + history[there] + pressure * crowd[there]
             if stamp[there] == -run or (stamp[there] == run and cost[there] <= price):
                 continue
+            ahead = _estimate(to_column, to_row, layer + (how == UP) - (how == DOWN), box, step_x, step_y)
+            if price + ahead >= best:
+                continue
             stamp[there], cost[there], entered[there] = run, price, how
-            ahead = _estimate(to_column, to_row, layer + (how == UP) - (how == DOWN), box, lowest, step_x, step_y)
             size = push(heap, size, (np.int64(price + ahead) << 32) | there)
     scratch.counters[COUNT_POPS] += pops
     return result

@@ -7,28 +7,16 @@ of a layer may be smaller than its least area, so it is lengthened.
 
 from dataclasses import dataclass
 
-import klayout.db as kdb
 import numpy as np
 
 from flow.physical.design import NetRoute, Routes, ViaUse, Wire
 from flow.physical.geometry import Shape
 from flow.physical.technology import Technology
-from flow.route.jit import jit
+from flow.route.gaps import gap_fills, hole_fills
 from flow.route.lattice import Rect
+from flow.route.metal import Metal, is_clear, others_of, with_more
 from flow.route.problem import RoutingProblem
 from flow.route.search import NONE, Ways
-
-
-@dataclass(frozen=True)
-class Metal:
-    """Rectangles of all nets, in order of net and layer: net, layer, x0, y0, x1, y1; int64 (n, 6)."""
-
-    rects: np.ndarray
-
-    def groups(self) -> np.ndarray:
-        """Where a net's rectangles of a layer begin, and the end of all."""
-        keys = self.rects[:, 0] * 16 + self.rects[:, 1]
-        return np.concatenate([[0], np.flatnonzero(np.diff(keys)) + 1, [len(keys)]]).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -101,96 +89,6 @@ def metal_of(problem: RoutingProblem, runs: Runs) -> Metal:
     return with_more(Metal(np.zeros((0, 6), np.int64)), np.concatenate(parts).astype(np.int64))
 
 
-@jit
-def _gaps(rects, groups, spacing, reach, found):
-    """Fills between rectangles of a group (a net's metal on a layer) that are nearer than `spacing[layer]`, apart.
-
-    reach: what a fill between two corners takes of each. Fills go to `found`; their number is returned, or -1 when
-    there is no room for them.
-    """
-    count = 0
-    for group in range(groups.size - 1):
-        first, last = groups[group], groups[group + 1]
-        space = spacing[rects[first, 1]]
-        for i in range(first, last):
-            for j in range(i + 1, last):
-                dx = max(rects[i, 2] - rects[j, 4], rects[j, 2] - rects[i, 4])
-                dy = max(rects[i, 3] - rects[j, 5], rects[j, 3] - rects[i, 5])
-                if (dx <= 0 and dy <= 0) or max(dx, 0) ** 2 + max(dy, 0) ** 2 >= space * space:
-                    continue
-                x0, x1 = max(rects[i, 2], rects[j, 2]), min(rects[i, 4], rects[j, 4])
-                y0, y1 = max(rects[i, 3], rects[j, 3]), min(rects[i, 5], rects[j, 5])
-                if _inside(rects, first, last, min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)):
-                    continue                               # other metal of the net already lies between the two
-                if x0 >= x1:
-                    x0, x1 = (x1, x0) if dy < 0 else (x1 - reach, x0 + reach)
-                if y0 >= y1:
-                    y0, y1 = (y1, y0) if dx < 0 else (y1 - reach, y0 + reach)
-                if count == found.shape[0]:
-                    return -1
-                found[count] = (rects[first, 0], rects[first, 1], x0, y0, x1, y1)
-                count += 1
-    return count
-
-
-@jit
-def _inside(rects, first, last, x0, y0, x1, y1):
-    for k in range(first, last):
-        if rects[k, 2] <= x0 and rects[k, 3] <= y0 and rects[k, 4] >= x1 and rects[k, 5] >= y1:
-            return True
-    return False
-
-
-def gap_fills(problem: RoutingProblem, metal: Metal) -> np.ndarray:
-    """Rectangles that close the gaps between shapes of one net: net, layer, x0, y0, x1, y1.
-
-    A fill may stand too near to a third shape of its net, so what is filled is looked at again until nothing is left.
-    """
-    fills = np.zeros((0, 6), np.int64)
-    while len(found := _fills_once(problem, with_more(metal, fills))):
-        fills = np.concatenate((fills, found))
-    return fills
-
-
-def with_more(metal: Metal, more: np.ndarray) -> Metal:
-    """Metal and more rectangles, in order."""
-    rects = np.concatenate((metal.rects, more))
-    return Metal(rects[np.lexsort((rects[:, 3], rects[:, 2], rects[:, 1], rects[:, 0]))])
-
-
-def _fills_once(problem: RoutingProblem, metal: Metal) -> np.ndarray:
-    spacing = np.array([layer.spacing for layer in problem.stack.layers], np.int64)
-    room = 1024
-    while True:
-        found = np.zeros((room, 6), np.int64)
-        count = _gaps(metal.rects, metal.groups(), spacing, problem.stack.layers[0].half_width, found)
-        if count >= 0:
-            return np.unique(found[:count], axis=0)
-        room *= 4
-
-
-def hole_fills(problem: RoutingProblem, metal: Metal, technology: Technology) -> np.ndarray:
-    """Rectangles that close what the metal of one net encloses, where that is less than may be enclosed.
-
-    A hole that small has no room for other metal: with its spacing on both sides a wire needs more.
-    """
-    fills = []
-    for layer, rule in enumerate(problem.stack.layers):
-        limit = technology.layers[rule.name].min_hole_area
-        rects = metal.rects[metal.rects[:, 1] == layer]
-        if not limit or not len(rects):
-            continue
-        region = kdb.Region([kdb.Box(*rect) for rect in rects[:, 2:].tolist()])
-        for hole in region.merged().holes().with_area(0, limit, False).each():
-            box = hole.bbox()
-            beside = np.flatnonzero((rects[:, 2] <= box.right) & (rects[:, 4] >= box.left)
-                                    & (rects[:, 3] <= box.top) & (rects[:, 5] >= box.bottom))
-            net = int(rects[beside[0], 0])
-            fills += [(net, layer, part.left, part.bottom, part.right, part.top)
-                      for part in (piece.bbox() for piece in hole.decompose_trapezoids())]
-    return np.array(sorted(fills), np.int64).reshape(-1, 6)
-
-
 def pieces(rects: np.ndarray) -> list[np.ndarray]:
     """Rectangles in groups that touch."""
     n = len(rects)
@@ -254,23 +152,13 @@ def _lengthened(problem: RoutingProblem, metal: Metal, piece: np.ndarray, lackin
     low, high, across = (2, 4, (3, 5)) if horizontal else (3, 5, (2, 4))
     longest = piece[np.argmax(piece[:, high] - piece[:, low])].copy()
     more = -(-lacking // int(longest[across[1]] - longest[across[0]]) // 10) * 10
-    others = metal.rects[(metal.rects[:, 1] == layer) & (metal.rects[:, 0] != net)]
+    others = others_of(metal, net, layer)
     for before in (more, 0, more // 20 * 10):
         patch = longest.copy()
         patch[low], patch[high] = piece[:, low].min() - before, piece[:, high].max() + more - before
-        gap_x = np.maximum(others[:, 2] - patch[4], patch[2] - others[:, 4]).clip(0)
-        gap_y = np.maximum(others[:, 3] - patch[5], patch[3] - others[:, 5]).clip(0)
-        if (gap_x ** 2 + gap_y ** 2 >= rule.spacing ** 2).all() and not _blocked(problem, patch, layer, net):
+        if is_clear(problem, others, patch):
             return tuple(int(value) for value in patch)
     return None
-
-
-def _blocked(problem: RoutingProblem, patch: np.ndarray, layer: int, net: int) -> bool:
-    """Whether a node under the patch is not the net's to use."""
-    lattice = problem.lattice
-    x_first, x_last, y_first, y_last = lattice.window(tuple(patch[2:].tolist()), 1, 1)
-    owners = problem.wire.reshape(-1, lattice.ny, lattice.nx)[layer, y_first:y_last + 1, x_first:x_last + 1]
-    return bool(((owners != 0) & (owners != net + 1)).any())
 
 
 def routes_of(problem: RoutingProblem, ways: Ways,

@@ -121,12 +121,11 @@ def find_antennas(layout: kdb.Layout, top: kdb.Cell, pdk: PdkConfig, rules: Mapp
         touch.join_touching(parent, boxes, numbers[metal], numbers[metal])
         if index:
             touch.join_touching(parent, boxes, numbers[metal], numbers[CUTS[index - 1]])
-        etched = [(metal, touch.outline_lengths(boxes, numbers[metal]) / NM_PER_UM * rules[metal].thickness_um)]
+        etched = [(metal, etched_areas_um2(rules[metal], boxes, numbers[metal]))]
         if index < len(CUTS):
             cut = numbers[CUTS[index]]
             touch.join_touching(parent, boxes, numbers[metal], cut)
-            sizes = boxes[cut]
-            etched.append((CUTS[index], (sizes[:, 2] - sizes[:, 0]) * (sizes[:, 3] - sizes[:, 1]) / NM_PER_UM ** 2))
+            etched.append((CUTS[index], etched_areas_um2(rules[CUTS[index]], boxes, cut)))
         roots = touch.find_roots(parent)
         on = roots[n_boxes:]
         for layer, areas in etched:
@@ -134,6 +133,15 @@ def find_antennas(layout: kdb.Layout, top: kdb.Cell, pdk: PdkConfig, rules: Mapp
                                          on, gates, np.where(grounded, np.inf, diodes), chip)
             faults += found
     return AntennaReport(tuple(faults), tuple(sorted(set(chip.faults))), worst, int((gates > 0).sum()), n_boxes)
+
+
+def etched_areas_um2(rule: AntennaRule, boxes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """What each of `boxes[numbers]`, all of a layer, adds to what is etched: a metal's outline times its thickness, a
+    cut's area. Where boxes overlap or abut, metal has no outline."""
+    if rule.thickness_um is not None:
+        return touch.outline_lengths(boxes, numbers) / NM_PER_UM * rule.thickness_um
+    sizes = boxes[numbers]
+    return (sizes[:, 2] - sizes[:, 0]) * (sizes[:, 3] - sizes[:, 1]) / NM_PER_UM ** 2
 
 
 def _check(layer: str, rule: AntennaRule, roots: np.ndarray, areas: np.ndarray, boxes: np.ndarray, on: np.ndarray,

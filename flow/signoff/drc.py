@@ -15,6 +15,7 @@ from typing import NamedTuple
 from flow.pdk.drc import REPORT, run_drc
 from flow.step import Work
 from flow.tool import ToolError
+from flow.usage import metered
 from golden.spec import SpecError
 
 PARTS = (("beol",), ("feol", "offgrid"))
@@ -62,7 +63,7 @@ def run_rules(work: Work, deck: Path, gds: Path, top: str, parts: Sequence[Seque
     for part in works:
         part.folder.mkdir()
     with ThreadPoolExecutor(len(parts)) as pool:
-        running = [pool.submit(run_drc, part, deck, gds, top, groups, n_threads)
+        running = [pool.submit(metered(run_drc), part, deck, gds, top, groups, n_threads)
                    for part, groups in zip(works, parts, strict=True)]
         counts = sum((Counter(done.result()) for done in running), Counter())
     texts = {str(part.folder / REPORT): (part.folder / REPORT).read_text(encoding="utf-8") for part in works}

@@ -61,25 +61,34 @@ def front_of_cell(layout: kdb.Layout, cell: kdb.Cell, pdk: PdkConfig) -> Front:
 
 def front_of_macro(layout: kdb.Layout, cell: kdb.Cell, pdk: PdkConfig, pins: Iterable[str]) -> Front:
     """Of a macro, what belongs to the nets of some pins; SpecError when one is not in its layout."""
+    fronts = list(fronts_of_pins(layout, cell, pdk, pins).values())
+    first = np.cumsum([0, *(len(front.nodes) for front in fronts)])
+    boxes = {layer: np.concatenate([front.boxes[layer] for front in fronts]) for layer in (*METALS, *CUTS)}
+    return Front(boxes, np.concatenate([front.node_of + start for front, start in zip(fronts, first, strict=False)]),
+                 tuple(node for front in fronts for node in front.nodes),
+                 tuple(fault for front in fronts for fault in front.faults))
+
+
+def fronts_of_pins(layout: kdb.Layout, cell: kdb.Cell, pdk: PdkConfig, pins: Iterable[str]) -> dict[str, Front]:
+    """Of a macro, what belongs to the net of each pin; SpecError when one is not in its layout."""
     extractor, layers = run_extractor(layout, cell, pdk)
     circuit = extractor.netlist().circuit_by_name(cell.name)
-    regions: dict[str, kdb.Region] = defaultdict(kdb.Region)
-    texts = []
+    diff, nwell = (layout.layer(*pdk.drawing(name)) for name in ("diff", "nwell"))
+    fronts = {}
     for pin in pins:
         net = circuit.net_by_name(pin)
         if net is None:
             raise SpecError(f"pin {pin} must be a net of the layout of {cell.name}, and is none")
-        for name in ("poly_wire", "licon", "p_end", "n_end", "p_tap", "n_tap", *METALS, *CUTS):
-            regions[name] += extractor.shapes_of_net(net, layers[name], True)
-        where = extractor.shapes_of_net(net, layers["li1"], True)
-        texts += [(pin, next(polygon.each_point_hull())) for polygon in where.each()]
-    gates = {name: kdb.Region(cell.begin_shapes_rec(layout.layer(*pdk.drawing(name)))) for name in ("diff", "nwell")}
-    regions["poly"] = regions.pop("poly_wire")
-    ends, taps = regions.pop("p_end") + regions.pop("n_end"), regions.pop("p_tap") + regions.pop("n_tap")
-    near = regions["poly"].sized(1)
-    regions["diff"] = (ends + (gates["diff"] & near)).merged()
-    regions["tap"], regions["nwell"] = taps, gates["nwell"].merged()
-    return _build(cell.name, {name: region.merged() for name, region in regions.items()}, texts)
+        regions = {name: extractor.shapes_of_net(net, layers[name], True)
+                   for name in ("poly_wire", "licon", "p_end", "n_end", "p_tap", "n_tap", *METALS, *CUTS)}
+        texts = [(pin, next(polygon.each_point_hull())) for polygon in regions["li1"].each()]
+        regions["poly"] = regions.pop("poly_wire")
+        ends, taps = regions.pop("p_end") + regions.pop("n_end"), regions.pop("p_tap") + regions.pop("n_tap")
+        gates = kdb.Region(cell.begin_shapes_rec_touching(diff, regions["poly"].bbox())) & regions["poly"].sized(1)
+        regions["diff"], regions["tap"] = ends + gates, taps
+        regions["nwell"] = kdb.Region(cell.begin_shapes_rec_touching(nwell, taps.bbox()))
+        fronts[pin] = _build(cell.name, {name: region.merged() for name, region in regions.items()}, texts)
+    return fronts
 
 
 def _build(name: str, regions: Mapping[str, kdb.Region], texts: list[tuple[str, kdb.Point]]) -> Front:

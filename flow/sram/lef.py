@@ -1,10 +1,11 @@
 """The macro's LEF: pins where a router may land, and obstructions over everything else that it uses."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import klayout.db as kdb
 
 from flow.pdk.config import PdkConfig
+from flow.sram.antenna import PinAntenna
 from flow.sram.spec import SramSpec
 from flow.sram.straps import Macro
 
@@ -12,10 +13,10 @@ PIN_CLEARANCE_UM = 0.2
 """Obstructions keep this off a pin of their layer, more than the spacing rule of met1 and met2 (0.14)."""
 
 
-def build_lef(spec: SramSpec, pdk: PdkConfig, macro: Macro, gate_area_um2: Mapping[str, float]) -> str:
+def build_lef(spec: SramSpec, pdk: PdkConfig, macro: Macro, antennas: Mapping[str, PinAntenna]) -> str:
     """li1, met1 and met2 are taken but for the pins; met3 under the straps only; met4 between the straps is free.
 
-    gate_area_um2: input pin -> what its wire must not charge (flow.sram.gate_area).
+    antennas: signal pin -> the gates that its wire must not charge, and the metal that they have already.
     """
     width, height = macro.outline.width() * macro.dbu, macro.outline.height() * macro.dbu
     lines = ["VERSION 5.7 ;", 'BUSBITCHARS "[]" ;', 'DIVIDERCHAR "/" ;', f"MACRO {spec.name}", "  CLASS BLOCK ;",
@@ -23,12 +24,21 @@ def build_lef(spec: SramSpec, pdk: PdkConfig, macro: Macro, gate_area_um2: Mappi
              "  SYMMETRY X Y R90 ;"]
     for name, pin in spec.pins().items():
         lines += [f"  PIN {name}", f"    DIRECTION {pin.direction} ;", f"    USE {pin.use} ;"]
-        lines += [f"    ANTENNAGATEAREA {gate_area_um2[name]:.4f} ;"] if name in gate_area_um2 else []
+        lines += [f"    {line} ;" for line in _antenna_lines(antennas[name])] if name in antennas else []
         lines += ["    PORT"]
         lines += _shapes(macro.pins[name], macro.dbu, "      ")
         lines += ["    END", f"  END {name}"]
     lines += ["  OBS", *_shapes(_obstructions(pdk, macro), macro.dbu, "    "), "  END", f"END {spec.name}"]
     return "\n".join([*lines, "END LIBRARY", ""])
+
+
+def _antenna_lines(antenna: PinAntenna) -> Iterator[str]:
+    for statement, area in (("ANTENNADIFFAREA", antenna.diffusion), ("ANTENNAGATEAREA", antenna.gate)):
+        if area:
+            yield f"{statement} {area:.4f}"
+    for statement, areas in (("ANTENNAPARTIALMETALSIDEAREA", antenna.side), ("ANTENNAPARTIALCUTAREA", antenna.cut)):
+        for layer, area in sorted(areas.items()):
+            yield f"{statement} {area:.4f} LAYER {layer}"
 
 
 def _obstructions(pdk: PdkConfig, macro: Macro) -> dict[str, kdb.Region]:

@@ -55,10 +55,11 @@ def make_spef(pdk: Pdk, spec: ExtractSpec, work: Work) -> dict[str, Value]:
     design = load_def(layout, technology)
     values: dict[str, Value] = {"extract__net__count": len(design.routes)}
     values |= _lengths(design)
-    networks = {}
-    for corner in spec.corners:
-        ohms = ohms_of(corner_technology(pdk, corner), temperature_of(corner, pdk.config))
-        networks[corner] = build_networks(design, cells, technology, ohms)
+    ohms = {corner: ohms_of(corner_technology(pdk, corner), temperature_of(corner, pdk.config))
+            for corner in spec.corners}
+    built = build_networks(design, cells, technology, next(iter(ohms.values())))
+    networks = {corner: {net: network.with_ohms(values) for net, network in built.items()}
+                for corner, values in ohms.items()}
     for corner, wires in extract_wires(design, cells, networks, as_arrays(load_tables())).items():
         text = write_spef(design.netlist, cells, wires.nets, corner)
         (work.folder / f"{design.placement.top}.{corner}.spef").write_text(text, encoding="utf-8")

@@ -17,11 +17,13 @@ from flow.metrics import Metrics, Value
 from flow.pdk.drc import check_drc, run_drc
 from flow.pdk.picture import draw_picture
 from flow.pdk.tree import Pdk
+from flow.physical.technology import TECH_LEF
+from flow.signoff.antenna import parse_antenna_rules
 from flow.sram import verilog
+from flow.sram.antenna import pin_antennas
 from flow.sram.cdl import build_cdl
 from flow.sram.extract import extract_netlist
 from flow.sram.flexmem import LICENCE, LICENCE_NOTE, generate
-from flow.sram.gate_area import gate_areas
 from flow.sram.gds import load_macro, write_gds
 from flow.sram.graph import build_graph, read_reference
 from flow.sram.kept import load_kept, write_kept
@@ -32,9 +34,11 @@ from flow.sram.spec import SramSpec
 from flow.sram.straps import add_straps
 from flow.step import Step, Work, file_sha256, input_name, run_step_once, sources_sha256
 from flow.steps.sram_liberty import measured, run_kept_liberty, run_liberty
+from flow.usage import metered
 from golden.spec import SpecError
 
 SOURCES = ("flow/sram/**/*", "flow/pdk/*.py", "flow/steps/sram*.py", "flow/characterise/*.py",
+           "flow/signoff/antenna.py", "flow/signoff/extract.py", "flow/signoff/front.py", "flow/signoff/touch.py",
            "rtl/verilog/stillwater_sram.sv", "pdk_configs/*")
 PACKAGES = ("c4m-flexmem", "c4m-pdk-sky130", "c4m-flexcell", "c4m-flexio", "pdkmaster", "klayout", "cf-precheck")
 STAGES = ("macro", "drc", "lvs")
@@ -68,7 +72,7 @@ def run_side_by_side(run: Callable[[str], Metrics], tool_stage: str, own_stage: 
     """
     results, errors = {}, []
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(run, tool_stage)
+        waiting = pool.submit(metered(run), tool_stage)
         for name, wait in ((own_stage, partial(run, own_stage)), (tool_stage, waiting.result)):
             try:
                 results[name] = wait()
@@ -142,7 +146,8 @@ def make_views(spec: SramSpec, pdk: Pdk, work: Work) -> dict[str, Value]:
     write_gds(macro.layout, macro.cell, gds)
     cdl = work.folder / f"{spec.name}.cdl"
     cdl.write_text(build_cdl(generated.circuit, spec.name), encoding="utf-8")
-    texts = {f"{spec.name}.lef": build_lef(spec, pdk.config, macro, gate_areas(cdl, spec)),
+    rules = parse_antenna_rules(pdk.view(TECH_LEF).read_text(encoding="utf-8"), str(pdk.view(TECH_LEF)))
+    texts = {f"{spec.name}.lef": build_lef(spec, pdk.config, macro, pin_antennas(spec, pdk.config, macro, rules)),
              f"{spec.name}.v": verilog.build_model(spec), f"{SEAM}.v": verilog.build_binding(spec),
              f"{verilog.CLOCK_GATE}.v": verilog.build_clock_gate(),
              "LICENCE.txt": f"SPDX-License-Identifier: {LICENCE}\n\n{LICENCE_NOTE}\n"}

@@ -20,7 +20,7 @@ from flow.timing.liberty import TimedCell, load_timing
 from flow.timing.reports import EndSlack, Limit, TimingReport, check_constrained
 from flow.timing.sdc import write_sdc
 from flow.timing.spec import TimingSpec
-from flow.timing.sta import Corner, StaJob, time_corner
+from flow.timing.sta import Corner, StaJob, time_corners
 from golden.spec import SpecError
 
 NETLIST, SDC = "netlist.v", "design.sdc"
@@ -99,11 +99,10 @@ class Timer:
         verilog.write_text(write_netlist(netlist), encoding="utf-8")
         sdc.write_text(write_sdc(netlist, self.prefix, self.load_pf, self.spec, propagated), encoding="utf-8")
         job = StaJob(netlist.top, verilog, sdc, self.spec.clock_port, n_paths)
-        reports = {}
-        for corner in corners or self.corners:
-            report = time_corner(job, Corner(corner, self.liberty(corner), spefs.get(corner)), folder, log)
+        wanted = [Corner(corner, self.liberty(corner), spefs.get(corner)) for corner in corners or self.corners]
+        reports = time_corners(job, wanted, folder, log)
+        for corner, report in reports.items():
             check_constrained(report, *endpoints(netlist, self.library(corner), self.cells))
-            reports[corner] = report
         return reports
 
 

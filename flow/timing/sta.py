@@ -6,6 +6,9 @@ the libraries (flow.timing.reports.check_loads).
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +51,20 @@ class StaJob:
     n_paths: int = 5
 
 
-def time_corner(job: StaJob, corner: Corner, folder: Path, log: Path) -> TimingReport:
+def time_corners(job: StaJob, corners: Sequence[Corner], folder: Path, log: Path) -> dict[str, TimingReport]:
+    """Times a netlist at corners, as many side by side as there are cores. The log names them in the given order.
+
+    SpecError as of `time_corner`, of the first that fails in that order.
+    """
+    with log.open("a", encoding="utf-8") as file:
+        for corner in corners:
+            file.write(f"$ {TOOL} -no_splash -exit {corner.name}.tcl\n  its output is in {corner.name}.rpt\n")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(lambda corner: time_corner(job, corner, folder), corners))
+    return {corner.name: report for corner, report in zip(corners, found, strict=True)}
+
+
+def time_corner(job: StaJob, corner: Corner, folder: Path) -> TimingReport:
     """Times a netlist at a corner; script and report stay in the folder as <corner>.tcl and <corner>.rpt.
 
     SpecError when OpenSTA reports an error, a warning about what it read, or leaves a number out.
@@ -58,8 +74,6 @@ def time_corner(job: StaJob, corner: Corner, folder: Path, log: Path) -> TimingR
     script.write_text(script_text(job, corner), encoding="utf-8")
     report.unlink(missing_ok=True)
     run_tool([TOOL, "-no_splash", "-exit", script.resolve()], report, cwd=folder)
-    with log.open("a", encoding="utf-8") as file:
-        file.write(f"$ {TOOL} -no_splash -exit {script.name}\n  its output is in {report.name}\n")
     try:
         return parse_report(report.read_text(encoding="utf-8"))
     except SpecError as error:
