@@ -27,6 +27,7 @@ from flow.steps.route import run_route
 from flow.steps.sram import run_sram, run_timing
 from flow.steps.sta import run_sta
 from flow.steps.synthesis import run_equivalence, run_synthesis
+from golden.spec import SpecError
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def clock(chip: Chip) -> Metrics:
 
 def hold(chip: Chip) -> Metrics:
     return run_hold(chip.result("clock", "clock.def"), chip.pdk, chip.macro_views, chip.folder, chip.spec.timing,
-                    chip.spec.hold)
+                    chip.spec.hold, chip.spec.repair)
 
 
 def route(chip: Chip) -> Metrics:
@@ -105,7 +106,9 @@ def sta(chip: Chip) -> Metrics:
 
 
 def gatesim(chip: Chip) -> Metrics:
-    return run_gatesim(chip.design, final(chip), chip.pdk, chip.macro_views, chip.folder, chip.spec.gatesim)
+    """Of the routed layout: gds adds cells without signals to it, and reads and writes the same netlist."""
+    return run_gatesim(chip.design, chip.result("route", "route.def"), chip.pdk, chip.macro_views, chip.folder,
+                       chip.spec.gatesim)
 
 
 def drc(chip: Chip) -> Metrics:
@@ -125,8 +128,13 @@ def lvs(chip: Chip) -> Metrics:
 
 
 def power(chip: Chip) -> Metrics:
-    return run_power(chip.design, final(chip), chip.pdk, chip.macro_views, chip.folder, chip.spec.power,
-                     spef_path(chip.folder, chip.top, "nom"))
+    """Of the finished layout; SpecError when gatesim has simulated another netlist than is in it."""
+    metrics = run_power(chip.design, final(chip), chip.pdk, chip.macro_views, chip.folder, chip.spec.power,
+                        spef_path(chip.folder, chip.top, "nom"))
+    simulated, finished = (chip.result(stage, "netlist.v") for stage in ("gatesim", "power"))
+    if simulated.read_bytes() != finished.read_bytes():
+        raise SpecError(f"the simulated netlist must be that of the finished layout, and {simulated} is not {finished}")
+    return metrics
 
 
 STAGES = (
@@ -153,6 +161,9 @@ STAGES = (
         f"{m['route__net']:,} nets, {m['route__wirelength'] / 1e3:,.0f} mm, {m['route__wirelength__detour']:.3f} x "
         f"half perimeters, {m['antenna__violating__nets']} antennas")),
     Stage("gds", ("route",), gds, lambda m: f"{m['design__instance__count__fill']:,} fill cells"),
+    Stage("gatesim", ("route",), gatesim, lambda m: (
+        f"{m['gatesim__compared__count']:,} values of {m['gatesim__sequence__count']:,} sequences equal to golden, "
+        f"{m['gatesim__compared__count__simulator:icarus']:,} under Icarus")),
     Stage("drc", ("gds",), drc, lambda m: (
         f"{m['klayout__drc_error__count']} markers of {m['klayout__drc_rule__count']} rules")),
     Stage("extract", ("gds",), extract, lambda m: (
@@ -167,9 +178,6 @@ STAGES = (
         f"{m['antenna__checked__gates']:,} gates, the worst at {m['antenna__worst__ratio']:.0%} of what is allowed")),
     Stage("density", ("gds",), density, lambda m: "metal " + ", ".join(
         f"{m[f'density__{metal}']:.0%}" for metal in METALS)),
-    Stage("gatesim", ("gds",), gatesim, lambda m: (
-        f"{m['gatesim__compared__count']:,} values of {m['gatesim__sequence__count']:,} sequences equal to golden, "
-        f"{m['gatesim__compared__count__simulator:icarus']:,} under Icarus")),
     Stage("power", ("extract", "gatesim"), power, lambda m: (
         f"{m['power__total'] * 1000:.2f} mW at tt, {m['energy__step_pj'] / 1000:.2f} nJ a step, "
         f"{m['energy__inference_pj'] / 1000:.1f} nJ an inference")),

@@ -1,5 +1,6 @@
 """What the tasks of dodo.py do. Heavy modules are imported where they are used: the menu must come at once."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -282,7 +283,10 @@ def lock() -> None:
 
 
 def test(tiers: tuple[str, ...]) -> TaskFailed | None:
-    """Runs pytest in its own process; its closing line is the last thing printed."""
+    """Runs pytest in its own process; its closing line is the last thing printed.
+
+    A worker has a core to itself, so its matrix products take one thread: more would wait for each other in loops.
+    """
     command = [sys.executable, "-m", "pytest", "-n", "auto", "--maxprocesses", "8", "--tiers", ",".join(tiers)]
-    status = subprocess.run(command, cwd=ROOT).returncode
+    status = subprocess.run(command, cwd=ROOT, env={"OPENBLAS_NUM_THREADS": "1", **os.environ}).returncode
     return TaskFailed(f"pytest ended with status {status}") if status else None

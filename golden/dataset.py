@@ -1,9 +1,8 @@
 """Labelled sequences to train on and to measure with: three public sets, or a user's own .npz file.
 
 The public sets (JapaneseVowels, ItalyPowerDemand, BasicMotions, with the train/test split under which results are
-published) are files inside the installed `aeon` package. They are read with aeon's own parser, imported only when a
-set is loaded because that import takes about a second. The file is handed over by path: aeon's higher-level loader
-would download a set that it does not find, and nothing here may touch the network.
+published) are files inside the installed `aeon` package. Its readers are not imported: that takes a second, and
+its loader would download a set that it does not find. Nothing here may touch the network.
 
 Shape letters: T steps of the longest sequence of a split, N sequences, X channels.
 """
@@ -18,6 +17,7 @@ import numpy as np
 
 from golden.npz import load_npz
 from golden.spec import ModelSpec, Spec, SpecError, check_choice, check_int
+from golden.ts_file import read_ts
 
 PUBLIC_SETS = ("JapaneseVowels", "ItalyPowerDemand", "BasicMotions")
 SPLITS = ("train", "test")
@@ -114,18 +114,16 @@ def load_aeon(name: str):
         if not path.is_file():
             raise SpecError(f"{name} must be among the files of the installed aeon {metadata.version('aeon')}, "
                             f"but {path} is missing; reinstall with: python -m pip install --force-reinstall aeon")
-    from aeon.datasets import load_from_ts_file
-
     splits, class_names = [], None
     for path in paths:
-        sequences, names, header = load_from_ts_file(str(path), return_meta_data=True)
-        class_names = class_names or header["class_values"]
+        sequences, labels, names = read_ts(path)
+        class_names = class_names or names
         index = {class_name: label for label, class_name in enumerate(class_names)}
         lengths = np.array([s.shape[1] for s in sequences], dtype=np.int64)
         x = np.zeros((lengths.max(), len(sequences), sequences[0].shape[0]), dtype=np.float32)
-        for n, sequence in enumerate(sequences):  # aeon gives (X, T of this sequence)
+        for n, sequence in enumerate(sequences):  # the file has (X, T of this sequence)
             x[: lengths[n], n] = sequence.T
-        splits.append((x, lengths, np.array([index[str(c).lower()] for c in names], dtype=np.int64)))
+        splits.append((x, lengths, np.array([index[label] for label in labels], dtype=np.int64)))
     return splits, class_names
 
 

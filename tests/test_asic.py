@@ -6,9 +6,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from flow import stages as all_stages
 from flow.asic import run_stages
 from flow.metrics import Metrics
 from flow.stages import Stage
@@ -130,6 +132,28 @@ def test_of_two_failures_the_first_in_the_list_is_told(tmp_path):
 def test_a_list_that_waits_for_a_stage_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ValueError, match="wait for what does not exist: b"):
         run_stages(FakeChip(tmp_path), [stage("a"), stage("b", ("nowhere",))])
+
+
+@pytest.mark.parametrize("simulated, message", [("module top;", None), ("module other;", "must be that of the fini")])
+def test_the_netlist_that_was_simulated_must_be_that_of_the_finished_layout(monkeypatch, tmp_path, simulated, message):
+    for name, text in (("gatesim", simulated), ("power", "module top;")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "netlist.v").write_text(text)
+    chip = SimpleNamespace(folder=tmp_path, top="top", design=None, pdk=None, macro_views={},
+                           spec=SimpleNamespace(power=None), result=lambda stage, name: tmp_path / stage / name)
+    monkeypatch.setattr(all_stages, "run_power", lambda *args: "metrics")
+    if message is None:
+        assert all_stages.power(chip) == "metrics"
+        return
+    with pytest.raises(SpecError, match=message):
+        all_stages.power(chip)
+
+
+def test_the_simulation_of_gates_does_not_wait_for_the_finished_layout_and_power_does():
+    after = {stage.name: stage.after for stage in all_stages.STAGES}
+    assert after["gatesim"] == ("route",) and {"extract", "gatesim"} <= set(after["power"])
+    names = [stage.name for stage in all_stages.STAGES]
+    assert all(names.index(before) < names.index(name) for name in names for before in after[name])
 
 
 def test_a_full_disk_ends_in_one_message_that_says_what_to_do(tmp_path):

@@ -17,7 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 COREUTILS = ("cat cut dirname env flock grep head id ln mkdir mv readlink rm sed sh sha256sum sleep tail touch "
              "tr").split()
-DOIT = "import os, sys; print('doit', sys.argv[1:], os.getcwd(), os.environ['STILLWATER_CWD'])\n"
+DOIT = ("import os, sys; print('doit', sys.argv[1:], os.getcwd(), os.environ['STILLWATER_CWD'], "
+        "*['compiles anew'] * sys.dont_write_bytecode)\n")
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_first_call_installs_and_later_ones_do_not(machine, tmp_path):
     assert "installing 1 locked Python packages" in first.stdout
     assert f"doit ['sim', 'design=vowels'] {machine.clone} {tmp_path}" in first.stdout
 
-    second = machine.run(PYTHONPATH="/nowhere", LANG="xx_YY", LC_ALL="xx_YY")
+    second = machine.run(PYTHONPATH="/nowhere", PYTHONDONTWRITEBYTECODE="1", LANG="xx_YY", LC_ALL="xx_YY")
     assert (second.returncode, second.stderr) == (0, "")
     assert second.stdout == f"doit ['list'] {machine.clone} {machine.clone}\n"
 

@@ -160,6 +160,20 @@ def test_parts_of_the_bench_keep_their_order_and_unknown_ones_are_refused():
         parse_parts("ruoter")
 
 
+def test_a_worker_takes_one_core_unless_told_otherwise(monkeypatch):
+    calls = []
+    monkeypatch.setattr(tasks.subprocess, "run", lambda command, **options: calls.append((command, options["env"]))
+                        or subprocess.CompletedProcess(command, 0))
+    for given, taken in ((None, "1"), ("3", "3")):
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+        if given:
+            monkeypatch.setenv("OPENBLAS_NUM_THREADS", given)
+        assert tasks.test(("fast", "eda")) is None
+        command, environment = calls.pop()
+        assert command[-2:] == ["--tiers", "fast,eda"] and environment["OPENBLAS_NUM_THREADS"] == taken
+        assert environment["PATH"] == os.environ["PATH"]
+
+
 def test_tiers_keep_their_order():
     assert parse_tiers("eda,fast") == ("fast", "eda")
     assert parse_tiers("all") == ("fast", "eda", "nightly")

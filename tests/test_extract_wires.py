@@ -9,6 +9,7 @@ import pytest
 from physical_kit import CONFIG, kit_technology
 
 from flow.extract.corners import rc_corner, temperature_of
+from flow.extract.estimates import estimate
 from flow.extract.kit_tables import load_kit_table, pattern_name
 from flow.extract.network import build_network
 from flow.extract.patterns import above_of, below_of, section
@@ -127,6 +128,19 @@ def test_coupling_falls_with_the_gap_and_a_plate_takes_from_it():
     for (layer, below, above), edge in kinds.items():
         if below == 1 and above == 0:
             assert edge.narrow[4][1][0] < kinds[layer, 0, 0].narrow[4][1][0]
+
+
+def test_estimates_are_between_their_layers_and_warm_wires_have_more_resistance():
+    """A wire sideways is more of met1 than of met3, one upwards nearly all of met2; tables and estimates agree on heat.
+    """
+    cold, warm = (estimate(TECHNOLOGY, "nom", degrees) for degrees in (25.0, 100.0))
+    ratio = ohms_of(TECHNOLOGY, 100.0).sheet["met2"] / ohms_of(TECHNOLOGY, 25.0).sheet["met2"]
+    assert warm.layers["met2"].ohm_per_um / cold.layers["met2"].ohm_per_um == pytest.approx(ratio) != 1.0
+    assert warm.cut_ohm["met1", "met2"] > cold.cut_ohm["met1", "met2"]
+    for low, high in (("met1", "met3"), ("met2", "met4")):
+        mean, a, b = cold.mean(low, high), cold.layers[low], cold.layers[high]
+        assert b.femtofarad_per_um < (a.femtofarad_per_um + b.femtofarad_per_um) / 2 < mean.femtofarad_per_um
+        assert mean.femtofarad_per_um < a.femtofarad_per_um
 
 
 def test_corners_are_in_order():

@@ -13,19 +13,18 @@ from flow.physical.abstract import CellAbstract, PinAbstract
 from flow.physical.design import NetRoute, Placed, Placement, Row, ViaUse, Wire, pin_shapes
 from flow.physical.geometry import Rect, Shape, placed_rect
 from flow.physical.netlist import Netlist
-from flow.route.access import all_reachable, cell_access, mirrored
-from flow.route.antenna import allowed_ratio, find_antennas
+from flow.route.access import _Finder, all_reachable, by_layer, cell_access, covered, mirrored
+from flow.route.antenna import KnownAntennas, allowed_ratio, find_antennas
+from flow.route.books import NONE, Ways
 from flow.route.diodes import add_diodes, diodes_first
 from flow.route.gaps import gap_fills, hole_fills
 from flow.route.guides import make_guides
-from flow.route.jit import CACHE, sources_digest
-from flow.route.lattice import Lattice, check_model, lattice_of
+from flow.route.lattice import Lattice, centred, check_model, lattice_of, too_close
 from flow.route.macro import beyond, extend
 from flow.route.metal import Metal, with_more
 from flow.route.problem import BLOCKED
 from flow.route.scene import problem_of
-from flow.route.search import NONE, Ways
-from flow.route.shapes import area_patches, metal_of, pieces, runs_of, union_area
+from flow.route.shapes import _with_small_pieces, area_patches, metal_of, pieces, runs_of, union_area
 from flow.route.stack import stack_of
 from golden.spec import SpecError
 
@@ -42,6 +41,25 @@ def cell(**pins: list[Rect]) -> CellAbstract:
     signals = {name: PinAbstract("INPUT", "SIGNAL", tuple(Shape("li1", *rect) for rect in rects))
                for name, rects in pins.items()}
     return CellAbstract("made_up", "CORE", 1840, 2720, {**signals, **rails}, ())
+
+
+@pytest.mark.parametrize("kind", ["xor2_1", "fa_1"])
+def test_places_of_cuts_are_legal_one_by_one(kind):
+    abstract, via = CELLS[HD + kind], STACK.vias[0]
+    shapes = {name: by_layer(pin.shapes) for name, pin in abstract.signal_pins.items()}
+    middles = [((rect[0] + rect[2]) // 2, (rect[1] + rect[3]) // 2)
+               for pin in shapes.values() for rect in pin[STACK.pin_layer]]
+    cuts = [centred(via.cut, *middle) for middle in middles[::2]]
+    finder, seen = _Finder(kind, Lattice(1, 1, 1, *PITCH, *OFFSET), STACK, [], cuts), set()
+    for pin in shapes.values():
+        places = [(x, y) for x0, y0, x1, y1 in pin[STACK.pin_layer]
+                  for x in range(x0, x1 + 1, 10) for y in range(y0, y1 + 1, 30)] + middles
+        wanted = [covered(centred(via.lower, x, y), pin[STACK.pin_layer])
+                  and all(centred(via.cut, x, y) == cut or not too_close(centred(via.cut, x, y), cut, via.cut_spacing)
+                          for cut in cuts) for x, y in places]
+        assert finder._cuts_legal(np.array(places), pin).tolist() == wanted
+        seen |= set(wanted)
+    assert seen == {True, False}
 
 
 def test_the_lattice_of_sky130():
@@ -264,6 +282,20 @@ def test_pieces_are_what_touches():
     assert sorted(len(piece) for piece in pieces(rects)) == [1, 1, 2]
 
 
+def test_groups_with_a_small_piece_are_those_of_which_pieces_tells_it():
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(1, 9, 400)
+    corners = rng.integers(0, 30, (sizes.sum(), 2))
+    rects = np.concatenate([np.zeros_like(corners), corners, corners + rng.integers(1, 8, corners.shape)], axis=1)
+    groups = np.concatenate([[0], np.cumsum(sizes)])
+    areas = (rects[:, 4:] - rects[:, 2:4]).prod(axis=1)
+    wanted = [any(((piece[:, 4:] - piece[:, 2:4]).prod(axis=1) < 20).all() for piece in pieces(rects[first:last]))
+              for first, last in pairwise(groups)]
+    candidates = np.flatnonzero(rng.random(400) < 0.8)
+    found = _with_small_pieces(rects, groups, candidates, areas, np.array([20]))
+    assert found.tolist() == np.array(wanted)[candidates].tolist() and 0 < found.sum() < len(found)
+
+
 def long_wire(layer, length=150_000):
     """A gate with a long wire that only a higher layer joins to its driver."""
     placement, netlist = two_inverters()
@@ -311,6 +343,30 @@ def test_metal_inside_of_a_macro_counts(inside_um2, found):
         assert faults[0].ratio == pytest.approx((2 * 50.14 * 0.35 + inside_um2) / pin.gate_area_um2, rel=0.02)
 
 
+def test_an_antenna_is_looked_for_again_when_the_route_the_pins_or_a_place_is_another(monkeypatch):
+    looked: list[set[str]] = []
+    monkeypatch.setattr("flow.route.antenna.find_antennas", lambda placement, netlist, routes, *kit: looked.append(
+        set(routes)) or find_antennas(placement, netlist, routes, *kit))
+    placement, netlist, routes = long_wire("met1")
+    known = KnownAntennas()
+
+    def found(placement, netlist, routes):
+        faults = known.find(placement, netlist, routes, CELLS, TECHNOLOGY)
+        assert faults == find_antennas(placement, netlist, routes, CELLS, TECHNOLOGY)
+        return len(faults), looked.pop()
+
+    assert found(placement, netlist, routes) == (1, {"n"})
+    assert found(placement, netlist, dict(routes)) == (1, set())
+    short = long_wire("met1", 20_000)[2]
+    assert found(placement, netlist, short) == (0, {"n"})
+    assert found(placement, netlist, routes) == (1, {"n"})
+    moved = {**placement.instances, "u1": placement.instances["u1"]._replace(x=placement.instances["u1"].x + 460)}
+    assert found(replace(placement, instances=moved), netlist, routes)[1] == {"n"}
+    assert found(placement, netlist, routes)[1] == {"n"}
+    fewer = replace(netlist, nets={**netlist.nets, "n": netlist.nets["n"][1:]})
+    assert found(placement, fewer, routes)[1] == {"n"}
+
+
 def test_diffusion_lets_an_antenna_be_larger():
     met1 = TECHNOLOGY.layers["met1"]
     assert allowed_ratio(met1, 0) == 400 and allowed_ratio(met1, 0.0225) == 2609
@@ -339,17 +395,6 @@ def test_a_diode_goes_into_the_nearest_gap_and_lets_the_antenna_be():
     assert not find_antennas(more, wired, {"n": joined}, cells, TECHNOLOGY)
     with pytest.raises(SpecError, match="a diode for net n must have room in a row, and no gap of 920 nm is left"):
         add_diodes(replace(placement, rows=()), netlist, cells, TECHNOLOGY, faults)
-
-
-def test_compiled_code_is_kept_by_the_text_of_all_compiled_files(tmp_path):
-    (tmp_path / "a.py").write_text("@jit\ndef f(): pass\n")
-    (tmp_path / "b.py").write_text("x = 1\n")
-    before = sources_digest(tmp_path)
-    (tmp_path / "b.py").write_text("x = 2\n")
-    assert sources_digest(tmp_path) == before
-    (tmp_path / "a.py").write_text("@jit\ndef f(): return 1\n")
-    assert sources_digest(tmp_path) != before
-    assert CACHE.name == f"route-{sources_digest()}" and CACHE.parent.name == "numba"
 
 
 def open_ground():

@@ -13,6 +13,7 @@ from flow.physical.geometry import Rect, Shape
 from flow.physical.netlist import Netlist
 from flow.route import negotiate
 from flow.route.antenna import AntennaFault
+from flow.route.books import HORIZONTAL_COST, NONE, PLAIN, VERTICAL_COST, VIA_COST, mark
 from flow.route.check import find_faults
 from flow.route.diodes import add_diodes
 from flow.route.guides import make_guides
@@ -20,7 +21,6 @@ from flow.route.negotiate import Negotiation
 from flow.route.refine import _bare_stacks
 from flow.route.router import route_design
 from flow.route.scene import problem_of
-from flow.route.search import HORIZONTAL_COST, NONE, PLAIN, VERTICAL_COST, VIA_COST, mark
 from flow.route.shapes import routes_of
 from flow.route.spec import RouteSpec
 from golden.spec import SpecError

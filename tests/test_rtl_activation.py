@@ -22,7 +22,7 @@ def run_unit(segment_bits: int, codes: np.ndarray, function: str) -> np.ndarray:
     select = {name: _registered(wire) for name, wire in select.items()}
     output = pyrtl.Output(16, "out")
     output <<= build_activation(make_table(segment_bits), preact, ActivationSelect(**select), "act")
-    simulation = pyrtl.FastSimulation()
+    simulation = pyrtl.FastSimulation(tracer=pyrtl.SimulationTrace([output]))
     simulation.step_multiple(
         {"code": [int(c) & 0xFFFF for c in codes], **{n: [int(n == function)] * len(codes) for n in FUNCTIONS[1:]}}
     )

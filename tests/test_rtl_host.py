@@ -4,6 +4,7 @@ A small network, FastSimulation, and every delay of the awkward access over a wh
 """
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -22,21 +23,43 @@ MODEL = ModelSpec(2, (CellSpec("lstm", 3),), OutputSpec(3, "tanh"))
 IDLE = dict.fromkeys(("rst", "wb_cyc_i", "wb_stb_i", "wb_we_i", "wb_sel_i", "wb_adr_i", "wb_dat_i", "x_valid",
                       "x_data", "x_first", "x_last", "x_keep"), 0)
 ENABLE, EVERY, IRQ = 1 << amap.CTRL_ENABLE, 1 << amap.CTRL_Y_EVERY_STEP, 1 << amap.CTRL_IRQ_ENABLE
-DONE_CYCLES = 400
+STEP_CYCLES = 70
+"""A step of MODEL takes 68; too few here and the last y is not there yet, which every test would tell."""
+
+
+def done_cycles(n_steps: int) -> int:
+    """Enough for n_steps to end, and for one more that must not come."""
+    return STEP_CYCLES * (n_steps + 1)
 
 
 def signed(value: int, bits: int) -> int:
     return (value & ((1 << bits) - 1) ^ (1 << (bits - 1))) - (1 << (bits - 1))
 
 
+def loaded(design, qmodel) -> pyrtl.FastSimulation:
+    """The design at power-up, its weights in the memories; nothing has been stepped yet."""
+    block = build_simulation(design, qmodel)
+    image = build_image(design, qmodel)
+    memories = {m: dict(enumerate(map(int, words))) for m, words in zip(block.memories, image, strict=True)}
+    return pyrtl.FastSimulation(block=block.block, tracer=None, memory_value_map=memories)
+
+
+def at_power_up(simulation: pyrtl.FastSimulation) -> pyrtl.FastSimulation:
+    """A simulation of its own that begins where this one stands: only the compiled block is shared, not a state.
+
+    Making the Python code of a block takes as long as some three hundred of its cycles.
+    """
+    fresh = copy(simulation)
+    fresh.regs, fresh.mems = dict(simulation.regs), {name: dict(words) for name, words in simulation.mems.items()}
+    return fresh
+
+
 class Bench:
     """One block after reset, weights in place; x beats wait in a queue, y beats are collected."""
 
-    def __init__(self, block, qmodel, image):
-        memories = {m: dict(enumerate(map(int, words))) for m, words in zip(block.memories, image, strict=True)}
-        self.outputs = [wire.name for wire in block.block.wirevector_subset(pyrtl.Output)]
-        self.simulation = pyrtl.FastSimulation(block=block.block, tracer=None, memory_value_map=memories)
-        self.qmodel, self.second_word = qmodel, int(image[0][1])
+    def __init__(self, simulation, qmodel):
+        self.simulation, self.qmodel = at_power_up(simulation), qmodel
+        self.outputs = [wire.name for wire in simulation.block.wirevector_subset(pyrtl.Output)]
         self.beats: list[dict[str, int]] = []
         self.y: list[tuple[int, int]] = []
         self.y_cycles: list[int] = []
@@ -90,10 +113,20 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def parts():
+def small():
     design = make_design(MODEL, 1, 32)
-    qmodel = random_quantized_model(MODEL, design.quant, np.random.default_rng(1))
-    return build_simulation(design, qmodel), qmodel, build_image(design, qmodel)
+    return design, random_quantized_model(MODEL, design.quant, np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def parts(small):
+    return loaded(*small), small[1]
+
+
+@pytest.fixture(scope="module")
+def second_word(small) -> int:
+    """The word that the first bank has at its second address."""
+    return int(build_image(*small)[0][1])
 
 
 @pytest.fixture
@@ -134,7 +167,7 @@ def test_y_every_step_changed_in_the_middle_of_a_step(benches, delay):
             bench.tick()
         bench.run(delay)
         bench.access(amap.CTRL, after)
-        bench.run(DONE_CYCLES)
+        bench.run(done_cycles(3))
         wanted = golden(bench, x).y[:, 0].tolist()
         assert all(keep == 1 for _, keep in bench.y)
         assert all(vector in wanted for vector in bench.vectors)
@@ -158,13 +191,13 @@ def test_enable_cleared_lets_the_step_end_and_states_be_read(bench, delay):
         assert [signed(bench.read(h_address(k)), 8) for k in range(3)] == trace.h[0][n - 1, 0].tolist()
         assert [signed(bench.read(c_address(k)), 16) for k in range(3)] == trace.c[0][n - 1, 0].tolist()
     bench.access(amap.CTRL, ENABLE | EVERY)
-    bench.run(DONE_CYCLES)
+    bench.run(done_cycles(4))
     assert bench.vectors == trace.y[:, 0].tolist()
 
 
 @pytest.mark.parametrize("address", [h_address(1), amap.BANK_BASE + 4, amap.ID])
 @pytest.mark.parametrize("delay", range(12))
-def test_an_access_in_the_cycle_in_which_a_step_starts(bench, delay, address):
+def test_an_access_in_the_cycle_in_which_a_step_starts(bench, second_word, delay, address):
     x = sequence(2)
     bench.access(amap.CTRL, ENABLE | EVERY)
     bench.x_valid = 0
@@ -174,9 +207,9 @@ def test_an_access_in_the_cycle_in_which_a_step_starts(bench, delay, address):
     bench.run(delay)
     answer, value = bench.access(address)
     # Before a step: what is there; amid one: refused. h has its power-up value, 0, until the first step is over.
-    wanted = {amap.ID: amap.ID_VALUE, amap.BANK_BASE + 4: bench.second_word}.get(address, 0)
+    wanted = {amap.ID: amap.ID_VALUE, amap.BANK_BASE + 4: second_word}.get(address, 0)
     assert (answer, value) == ("ack", wanted) or (answer == "err" and address != amap.ID)
-    bench.run(DONE_CYCLES)
+    bench.run(done_cycles(2))
     assert bench.vectors == golden(bench, x).y[:, 0].tolist()
 
 
@@ -194,6 +227,21 @@ def test_states_are_refused_until_the_last_update_is_through(bench, delay):
     widths = [8] * 3 + [16] * 3
     for (answer, value), state, bits in zip(answers, wanted, widths, strict=True):
         assert answer == "err" or signed(value, bits) == state
+
+
+def test_benches_share_no_state(parts):
+    """What one bench's host and steps leave behind, in registers and in a bank, is not in the next one."""
+    addresses = [amap.CTRL, amap.N_SEQUENCES, h_address(0), amap.BANK_BASE]
+    used = Bench(*parts)
+    before = [used.read(address) for address in addresses]
+    used.access(amap.BANK_BASE, ~before[-1])
+    used.access(amap.CTRL, ENABLE)
+    used.send(sequence(3))
+    used.run(done_cycles(3))
+    used.access(amap.CTRL, EVERY)
+    assert all(used.read(address) != value for address, value in zip(addresses, before, strict=True))
+    fresh = Bench(*parts)
+    assert [fresh.read(address) for address in addresses] == before
 
 
 def test_h_is_read_as_it_is_while_a_sequence_waits_to_start(bench):
@@ -216,7 +264,7 @@ def test_status_bits(bench):
     bench.y_ready = 0
     bench.access(amap.CTRL, ENABLE)
     assert bench.read(amap.STATUS) & bits["BUSY"]
-    bench.run(DONE_CYCLES)
+    bench.run(done_cycles(2))
     assert bench.read(amap.STATUS) == bits["Y_WAITING"]
     bench.y_ready = 1
     bench.run(5)
@@ -267,7 +315,7 @@ def test_clearing_the_interrupt_never_loses_one_that_comes_in_the_same_cycle(ben
     bench.run(delay)
     cleared_at = bench.n_cycles
     bench.access(amap.STATUS, 1 << amap.STATUS_ENDED)
-    bench.run(DONE_CYCLES)
+    bench.run(done_cycles(1))
     ended_at = bench.y_cycles[-1]
     assert abs(cleared_at - ended_at) < 8
     assert bench.tick()["irq"] == int(cleared_at <= ended_at)
@@ -278,14 +326,14 @@ def test_flags_of_a_stream_that_does_not_take_part_mean_nothing():
     model = ModelSpec(2, (CellSpec("lstm", 3),), OutputSpec(3, "tanh"))
     design = make_design(model, 1, 32, streams=2)
     qmodel = random_quantized_model(model, design.quant, np.random.default_rng(1))
-    bench = Bench(build_simulation(design, qmodel), qmodel, build_image(design, qmodel))
+    bench = Bench(loaded(design, qmodel), qmodel)
     x = sequence(3)
     bench.access(amap.CTRL, ENABLE | IRQ)
     for t, row in enumerate(x):
         # Stream 1 claims to start and to end in every step, without taking part.
         flags = {"x_first": 2 | int(t == 0), "x_last": 2 | int(t == 2), "x_keep": 1}
         bench.beats += [{"x_data": int(value) & 255 | 0x5500, **flags} for value in row]
-    bench.run(2 * DONE_CYCLES)
+    bench.run(2 * done_cycles(3))
     assert [keep for _, keep in bench.y] == [1, 1, 1]
     assert [value for value, _ in bench.y] == golden(bench, x).y[-1, 0].tolist()
     assert bench.read(amap.N_SEQUENCES) == 1
@@ -302,11 +350,11 @@ def test_c_at_its_limits_with_open_gates(c_frac_bits):
         bias = np.array([[500_000], [500_000], [sign * 500_000], [500_000]], np.int32)
         cell = replace(base.cells[0], w=np.zeros((4, 1, 2), np.int8), bias=bias, shift=np.zeros((4, 1), np.int8))
         qmodel = replace(base, cells=(cell,))
-        bench = Bench(build_simulation(design, qmodel), qmodel, build_image(design, qmodel))
+        bench = Bench(loaded(design, qmodel), qmodel)
         bench.access(c_address(0), c_start)
         bench.access(amap.CTRL, ENABLE | EVERY)
         bench.send(np.zeros((3, 1), np.int32), first=False)
-        bench.run(DONE_CYCLES)
+        bench.run(done_cycles(3))
         initial = ([np.zeros((1, 1), np.int32)], [np.array([[c_start]], np.int32)])
         trace = forward_int(qmodel, np.zeros((3, 1, 1), np.int32), initial=initial)
         assert [value for value, _ in bench.y] == trace.y[:, 0, 0].tolist()

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from functools import partial
 
 import pytest
@@ -122,6 +123,7 @@ def test_script_is_the_same_text_and_follows_the_goal():
     assert f"clockgate -pos {PREFIX}dlclkp_1 GATE:CLK:GCLK -min_net_size 8" in text("delay")
     assert f"-dont_use {PREFIX}and2_0 -dont_use {PREFIX}clkbuf_1" in text("delay")
     assert "read_verilog -sv -lib memory.v" in text("delay") and "-D 8500" in text("delay")
+    assert not re.search(r"[\s+]/", text("delay") + text("area"))       # names follow from where rules were read
     assert constraints_text(library()).startswith(f"set_driving_cell {PREFIX}buf_1\n")
 
 

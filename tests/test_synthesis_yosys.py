@@ -11,12 +11,13 @@ import pytest
 from flow.pdk.config import load_pdk_config
 from flow.step import Work
 from flow.steps.synthesis import DesignSources, map_design
+from flow.synthesis import yosys
 from flow.synthesis.library import load_library
 from flow.synthesis.netlist import measure_netlist
 from flow.synthesis.prove import parse_verdict, prove
 from flow.synthesis.script import LIBERTY, Stage
 from flow.synthesis.spec import SynthesisSpec, why_not
-from flow.synthesis.yosys import run_yosys
+from flow.synthesis.yosys import run_yosys, yosys_rules
 from flow.tool import ToolError
 from golden.spec import SpecError
 from tests.small_library import PREFIX, small_library
@@ -88,6 +89,32 @@ def test_same_input_same_bytes_in_another_folder(done, tmp_path):
     synthesise(tmp_path / "a" / "much longer path" / "two")
     for name in ("netlist.v", "netlist.json", "script.ys"):
         assert (tmp_path / "a" / "much longer path" / "two" / name).read_bytes() == (done[0] / name).read_bytes(), name
+
+
+def yosys_installed_at(folder: Path, tmp_path: Path) -> Path:
+    """A worker that finds a copy of the package pyosys in another folder."""
+    installed = yosys_rules("techmap.v").parents[1]
+    shutil.copytree(installed / "share", folder / "pyosys" / "share")
+    for name in ("__init__.py", "libyosys.so", "yosys-abc"):
+        (folder / "pyosys" / name).symlink_to(installed / name)
+    worker = tmp_path / "worker.py"
+    worker.write_text(f"import runpy, sys\nsys.path.insert(0, {str(folder)!r})\n"
+                      f"runpy.run_path({str(yosys.WORKER)!r}, run_name='__main__')\n"
+                      "print('pyosys was', sys.modules['pyosys'].__file__)\n")
+    return worker
+
+
+def test_same_input_same_bytes_with_yosys_installed_elsewhere(done, tmp_path, monkeypatch):
+    monkeypatch.setattr(yosys, "WORKER", yosys_installed_at(tmp_path / "a_longer_name_of_a_folder", tmp_path))
+    synthesise(tmp_path / "two")
+    for name in ("netlist.v", "netlist.json"):
+        assert (tmp_path / "two" / name).read_bytes() == (done[0] / name).read_bytes()
+    assert f"pyosys was {tmp_path}/a_longer_name_of_a_folder/" in (tmp_path / "two" / "step.log").read_text()
+
+
+def test_missing_rules_of_yosys_are_one_message():
+    with pytest.raises(SpecError, match=r"must bring its rules nothing\.v, and .*pyosys/share/nothing\.v is no file"):
+        yosys_rules("nothing.v")
 
 
 def test_area_is_smaller_than_delay(done, tmp_path):

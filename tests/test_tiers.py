@@ -57,9 +57,10 @@ def test_a_tier_is_run_whole_and_alone(suite, tiers, n_passed):
 
 
 def test_two_workers_are_counted_as_one(suite):
-    done = suite("--tiers", "fast,eda", "-n", "2")
-    assert done.ret == 0 and done.parseoutcomes()["passed"] == 4
-    assert suite("--tiers", "fast,eda", "-n", "2", floor="fast 4\neda 1\nnightly 1\n").ret == 1
+    done = suite("--tiers", "fast,eda", "-n", "2", floor="fast 4\neda 1\nnightly 1\n")
+    assert done.parseoutcomes()["passed"] == 4
+    assert done.ret == 1 and "FLOOR  fast: 3 passed, the floor in floor.txt is 4" in done.stdout.str()
+    assert "FLOOR  eda" not in done.stdout.str()
 
 
 def test_too_few_tests_fail_the_run(suite):

@@ -86,7 +86,7 @@ class Rows:
             for x, width, name in sorted(found):
                 stretch = stretches[bisect_left(starts, x + 1) - 1] if starts and x >= starts[0] else None
                 if stretch is None or x + width > stretch.x1:
-                    raise SpecError(f"cells must stand in rows before a clock tree is put between them, and {name} "
+                    raise SpecError(f"cells must stand in rows before others are put between them, and {name} "
                                     f"does not; place {self.placement.top} anew")
                 self.home[name] = stretch
                 stretch.names.append(name)
@@ -115,7 +115,7 @@ class Rows:
                         if best is None or plan.cost < best.cost:
                             best = plan
         if best is None:
-            raise SpecError(f"{name} ({cell}, {width / NM_PER_UM} um wide) of the clock tree must have room between "
+            raise SpecError(f"{name} ({cell}, {width / NM_PER_UM} um wide) must have room between "
                             f"the fixed cells of some row of {self.placement.top}, and no row has any; lower "
                             "utilisation")
         stretch = best.stretch

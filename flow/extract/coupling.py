@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flow.extract.jit import jit
+from flow.compiled import EXTRACT
 from flow.extract.view import (
     MARGIN,
     REACH,
@@ -79,7 +79,7 @@ def new_sums(n_nodes: int, n_pairs: int, n_corners: int) -> Sums:
 BESIDE, PLATES = 0, 1
 
 
-@jit
+@EXTRACT.jit
 def edge_capacitances(space, view, table, sums, first, last):
     """Adds the edges of the rectangles from `first` to `last`; False when a place holds too much."""
     for i in range(first, last):
@@ -107,7 +107,7 @@ def edge_capacitances(space, view, table, sums, first, last):
     return True
 
 
-@jit
+@EXTRACT.jit
 def position(axis, value):
     """Index and weight for linear interpolation on a rising axis, its ends held."""
     last = axis.size - 1
@@ -121,7 +121,7 @@ def position(axis, value):
     return k, (value - axis[k]) / (axis[k + 1] - axis[k])
 
 
-@jit
+@EXTRACT.jit
 def add_piece(space, view, table, sums, i, side, lo, hi, a_first, a_last, edge, depth, inner, is_end):
     """A piece of an edge over which nothing changes, and the corners at its ends."""
     covered, front, gap, behind = in_front(space, view, i, depth, lo + hi)
@@ -184,7 +184,7 @@ def add_piece(space, view, table, sums, i, side, lo, hi, a_first, a_last, edge, 
     give(space, view, sums, front, beside, i, (lo + hi) // 2, side, node)
 
 
-@jit
+@EXTRACT.jit
 def set_factors(table, sums, own, g, t):
     """What the corners make of the nominal values at a gap."""
     for kind in range(2):
@@ -193,7 +193,7 @@ def set_factors(table, sums, own, g, t):
                 + t * table.factors[own, g + 1, kind, corner]
 
 
-@jit
+@EXTRACT.jit
 def add_crossings(space, view, table, sums, i, side, a0, a1, depth, inner, level):
     """The edges of wires of the next metal that cross the edge between a0 and a1."""
     own = space.layer[i]
@@ -234,7 +234,7 @@ def add_crossings(space, view, table, sums, i, side, a0, a1, depth, inner, level
                         ground(sums, node, PLATES, value)
 
 
-@jit
+@EXTRACT.jit
 def bases(view, at, inner, level):
     """Fills `below` with what lies below between crossing wires: a crossing wire itself does not count."""
     shares_below = view.below
@@ -247,7 +247,7 @@ def bases(view, at, inner, level):
     hide(shares_below, first)
 
 
-@jit
+@EXTRACT.jit
 def spread(space, view, sums, level, value, i, at, side, inner, wide, node):
     """Gives what is to a metal below or above to its shapes in the band, by what they cover of it."""
     if value == 0.0:
@@ -267,14 +267,14 @@ def spread(space, view, sums, level, value, i, at, side, inner, wide, node):
                 give_to(space, sums, view.index[k], PLATES, value * part / total, i, at, side, node)
 
 
-@jit
+@EXTRACT.jit
 def ground(sums, node, kind, value):
     """Gives to ground."""
     for corner in range(sums.now.shape[1]):
         sums.ground[node, corner] += value * sums.now[kind, corner]
 
 
-@jit
+@EXTRACT.jit
 def give(space, view, sums, front, value, i, at, side, node):
     """Gives to what is in front of an edge, or to ground when nothing is."""
     if front < 0:
@@ -283,7 +283,7 @@ def give(space, view, sums, front, value, i, at, side, node):
         give_to(space, sums, view.index[front], BESIDE, value, i, at, side, node)
 
 
-@jit
+@EXTRACT.jit
 def give_to(space, sums, j, kind, value, i, at, side, node):
     """Gives to a rectangle's net: to ground when its voltage is fixed, to nobody when it is the same net."""
     if space.net[j] == space.net[i]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flow.extract.jit import jit, jit_making
+from flow.compiled import EXTRACT
 
 BUCKET = 2500
 """Size of the squares in which rectangles are looked for."""
@@ -78,7 +78,7 @@ def new_view() -> View:
                 np.zeros((2 * MOST, 3), np.int64), np.zeros(REACH + 1), np.zeros(REACH + 1))
 
 
-@jit_making
+@EXTRACT.jit_making
 def fill_buckets(rects, layer, n_layers, nx, ny):
     """(start, member) of the rectangles in each bucket of each layer."""
     start = np.zeros(n_layers * nx * ny + 1, np.int64)
@@ -101,7 +101,7 @@ def fill_buckets(rects, layer, n_layers, nx, ny):
     return start, member
 
 
-@jit
+@EXTRACT.jit
 def around(space, layer, x0, y0, x1, y1, found):
     """The rectangles of a layer that touch a window, each once; how many, or -1 when they are too many."""
     rects, count = space.rects, 0
@@ -123,7 +123,7 @@ def around(space, layer, x0, y0, x1, y1, found):
     return count
 
 
-@jit
+@EXTRACT.jit
 def turned(rects, i, side):
     """A rectangle as a side sees it: along the edge from, to; in front of it from, to. Sides: left, right, bottom,
     top."""
@@ -137,7 +137,7 @@ def turned(rects, i, side):
     return x0, x1, y0, y1
 
 
-@jit
+@EXTRACT.jit
 def is_covered(space, view, i, side, a_first, a_last, edge):
     """Whether metal of the net lies over the whole edge: then nothing needs to be looked at."""
     if side == 0:
@@ -161,7 +161,7 @@ def is_covered(space, view, i, side, a_first, a_last, edge):
     return reached >= a_last
 
 
-@jit
+@EXTRACT.jit
 def look(space, view, i, side, a0, a1, edge, depth, inner):
     """Fills the view of the edge of rectangle i from a0 to a1; the number of cuts, or -1."""
     own, kept, n_cuts = space.layer[i], 0, 2
@@ -204,7 +204,7 @@ def look(space, view, i, side, a0, a1, edge, depth, inner):
     return n_cuts
 
 
-@jit
+@EXTRACT.jit
 def sort(values, n):
     """Puts the first n in order: they are few, and often nearly so."""
     for k in range(1, n):
@@ -215,7 +215,7 @@ def sort(values, n):
         values[m + 1] = value
 
 
-@jit
+@EXTRACT.jit
 def in_front(space, view, i, depth, at):
     """What is in front of the edge at a place (twice nm, so that middles are whole).
 
@@ -240,7 +240,7 @@ def in_front(space, view, i, depth, at):
     return False, front, gap, behind
 
 
-@jit
+@EXTRACT.jit
 def is_corner(space, view, i, end, outward):
     """Whether the metal of the net ends with the edge's end: nothing of it beyond, behind or in front of the edge."""
     beyond = end + outward
@@ -251,13 +251,13 @@ def is_corner(space, view, i, end, outward):
     return True
 
 
-@jit
+@EXTRACT.jit
 def overlap(view, k, inner, wide):
     """The part of the band from `inner` behind an edge to `wide` in front of it that something covers."""
     return max(0.0, min(view.far[k], wide) - max(view.near[k], -inner)) / (inner + wide)
 
 
-@jit
+@EXTRACT.jit
 def shares(view, at, inner, wide):
     """Fills in which part of the band at a place sees silicon or nothing (0), the next metal (1), the one after it."""
     view.below[:] = 0.0
@@ -276,7 +276,7 @@ def shares(view, at, inner, wide):
     hide(view.above, 1)
 
 
-@jit
+@EXTRACT.jit
 def hide(seen, first):
     """What is nearer hides what is further: shares of a whole, the rest at 0."""
     left = 1.0
@@ -286,7 +286,7 @@ def hide(seen, first):
     seen[0] = left
 
 
-@jit
+@EXTRACT.jit
 def crossing_spans(view, level, inner):
     """Where wires of a metal lie across the whole wire: from, to, one of them; joined where they touch, in order."""
     n, spans = 0, view.spans
@@ -311,7 +311,7 @@ def crossing_spans(view, level, inner):
     return joined
 
 
-@jit
+@EXTRACT.jit
 def nearest_tap(space, i, at):
     """The node of a rectangle's tap that is nearest to a place along it; -1 without a tap."""
     best, node = 1 << 60, -1
@@ -321,7 +321,7 @@ def nearest_tap(space, i, at):
     return node
 
 
-@jit
+@EXTRACT.jit
 def tap_beside(space, j, at, side):
     """The node of a rectangle near a place along an edge of another one."""
     x0, y0, x1, y1 = space.rects[j]

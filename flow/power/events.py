@@ -14,8 +14,8 @@ from functools import lru_cache
 import numpy as np
 
 from flow.characterise.function import Expression, evaluate
+from flow.compiled import POWER
 from flow.power.library import PowerGroup
-from flow.timing.compiled import jit
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _weights(inputs: tuple[str, ...], groups: tuple[tuple[str, Expression | None
     return GroupWeights(inputs, related, np.divide(weights, total, out=np.zeros_like(weights), where=total > 0))
 
 
-@jit
+@POWER.jit
 def count_events(toggles, values, output, inputs, n_inputs, table_start, related_start, n_groups, weights, related,
                  count_start, counts):
     """Adds to counts[count_start[i] + 4 * group + 2 * (output falls) + (input falls)] for every output i.

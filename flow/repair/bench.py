@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,10 +51,11 @@ def load_kit(timer: Timer, corner: str, cells: Iterable[str]) -> Kit:
 class Bench:
     """The arrays of a design and its times; `kinds` of the graph may be changed before `time`."""
 
-    def __init__(self, kit: Kit, design: Design, *, propagated: bool = False, hold: bool = False):
-        self.kit, self.design = kit, design
+    def __init__(self, kit: Kit, design: Design, *, propagated: bool = False, hold: bool = False,
+                 detours: Mapping[str, float] | None = None):
+        self.kit, self.design, self.propagated, self.detours = kit, design, propagated, detours
         timer = kit.timer
-        self.trees = timer.trees(design, propagated)
+        self.trees = timer.trees(design, propagated, detours)
         self.graph: Graph = build_graph(design.netlist, kit.types, self.trees, kit.model)
         self.number = {name: k for k, name in enumerate(self.graph.names)}
         self.edge: Boundary = boundary(self.graph, design.netlist, timer.spec, timer.prefix, timer.load_pf,
@@ -75,6 +76,13 @@ class Bench:
                 del name
             self._ends = np.array(ends, np.int64)
         return self._ends
+
+    def most_load(self) -> np.ndarray:
+        """(M,) pF that the driver of each net may drive; those at ports have no limit of their own."""
+        g = self.graph
+        inst = g.pin_inst[g.driver]
+        slot = np.where(inst >= 0, g.driver - g.base[np.maximum(inst, 0)], 0)
+        return np.where(inst >= 0, self.kit.types.max_load[g.kinds[np.maximum(inst, 0)], slot], np.inf)
 
     def missing(self, times: Times, goal: float, max_slew: float) -> float:
         """Squares of what is missing to a slack over all endpoints, and of what edges are too slow over all pins (ns2).

@@ -8,7 +8,7 @@ L. P. P. P. van Ginneken, "Buffer placement in distributed RC-tree networks for 
 
 import numpy as np
 
-from flow.timing.compiled import jit
+from flow.compiled import TIMING
 from flow.timing.engine import NS_PER_OHM_PF
 
 LEAF, BUFFER, MERGE = 0, 1, 2
@@ -23,7 +23,7 @@ OVERLOAD_NS_PER_PF = 1000.0
 """What a driver pays that has more than its load: no choice with too much wins against one without."""
 
 
-@jit
+@TIMING.jit
 def put_buffers(nets, node_first, parent, ohm, edge_pf, pin_pf, time_left, driver_loads, driver_delays, driver_most,
                 buffer_pf, buffer_area, buffer_most, buffer_loads, buffer_delays, enough, price, wire_most, most_sinks):
     """Buffers for some nets: (B, 3) rows of node, 1 for the far end of its wire (its own) or 0 for the parent's, type.
@@ -150,7 +150,7 @@ def put_buffers(nets, node_first, parent, ohm, edge_pf, pin_pf, time_left, drive
     return rows[:n_rows].copy()
 
 
-@jit
+@TIMING.jit
 def prune(choices, count, pf, time, area, into):
     """Writes the choices that no other beats in load, time and area; where they are too many, some of them."""
     for i in range(1, count):                      # by load, then by more time
@@ -181,7 +181,7 @@ def prune(choices, count, pf, time, area, into):
     return kept
 
 
-@jit
+@TIMING.jit
 def interpolate(x, xs, ys):
     """Linear between points, and beyond them."""
     i = 0

@@ -36,15 +36,17 @@ def strip_buffers(design: Design, kit: Kit) -> Design:
 
 
 def rebuffer(bare: Bench, timed: tuple[Bench, Times] | None, slew: float, load_share: float, goal: float,
-             price: float, names: int = 0) -> Design:
+             price: float, nets: np.ndarray | None = None, prefix: str = PREFIX) -> Design:
     """The bare design with buffers.
 
     timed: the same design with buffers as it was before, and its times; None: every sink is equally urgent.
     slew: that edges should not exceed, ns. goal: slack that is enough. price: ns an um2 of buffer.
-    names: number of the first buffer.
+    nets: numbers of the trees that may get buffers; None: all but those of an ideal clock.
+    prefix: of the names of new buffers.
     """
     kit, g = bare.kit, bare.graph
-    nets = np.array([k for k, pin in enumerate(g.driver) if not bare.edge.clocked[pin]], np.int64)
+    if nets is None:
+        nets = np.array([k for k, pin in enumerate(g.driver) if not bare.edge.clocked[pin]], np.int64)
     buffers = [kit.types.index[name] for name in kit.buffers]
     left, delays, enough = _demands(bare, timed, nets, goal)
     most = np.array([_most(bare, int(g.driver[k]), slew, load_share) for k in nets])
@@ -58,7 +60,7 @@ def rebuffer(bare: Bench, timed: tuple[Bench, Times] | None, slew: float, load_s
         np.array([_load_for(kit, t, slew, load_share) for t in buffers]), LOADS,
         np.array([[_delay(kit, tables, t, pf) for pf in LOADS] for t in buffers]), enough, price,
         WIRE_SHARE * slew, kit.timer.spec.max_fanout)
-    return _with_buffers(bare, rows, kit, names)
+    return _with_buffers(bare, rows, kit, prefix)
 
 
 def _pin_pf(bench: Bench, pin: int) -> float:
@@ -168,11 +170,12 @@ def _driver_delays(bare: Bench, pin: int, now: tuple[Bench, Times, int] | None) 
     return np.where(worst < -FAR / 2, 0.0, worst)
 
 
-def _with_buffers(bare: Bench, rows: np.ndarray, kit: Kit, names: int) -> Design:
+def _with_buffers(bare: Bench, rows: np.ndarray, kit: Kit, prefix: str) -> Design:
     """Puts the chosen buffers into the netlist, from each net's driver outwards."""
     g = bare.graph
     editor = Editor(bare.design, kit.timer.cells)
     net_of_node = np.repeat(np.arange(len(g.nets)), np.diff(g.node_first))
+    count = 0
     chosen: dict[int, dict[int, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
     for node, end, kind in rows.tolist():
         chosen[int(net_of_node[node])][node][end] = kit.buffers[kind]
@@ -195,8 +198,8 @@ def _with_buffers(bare: Bench, rows: np.ndarray, kit: Kit, names: int) -> Design
                 if cell is None:
                     continue
                 at = node if end == 1 else int(g.parent[node])
-                name = _put(editor, f"{PREFIX}_{names}", cell, name, sinks[node], (int(g.x[at]), int(g.y[at])), source)
-                names += 1
+                name = _put(editor, f"{prefix}_{count}", cell, name, sinks[node], (int(g.x[at]), int(g.y[at])), source)
+                count += 1
             source[node] = name
     return editor.design()
 

@@ -7,13 +7,13 @@ what it takes off that cost, less its area. Sizes are changed together only wher
 
 import numpy as np
 
-from flow.timing.compiled import jit
+from flow.compiled import TIMING
 from flow.timing.engine import FAR, LN4, look_up
 
 MOST_SLOTS = 80
 
 
-@jit
+@TIMING.jit
 def choose_sizes(candidates, kinds, base, pin_inst, net_of_pin, driver, node_first, node_pin, load, wire, arc_first,
                  arcs, tables, check_first, checks, sizes, capacitance, max_load, is_output, area, arrival, slew,
                  required, goal, max_slew, price):
@@ -41,12 +41,12 @@ def choose_sizes(candidates, kinds, base, pin_inst, net_of_pin, driver, node_fir
     return best, worth
 
 
-@jit
+@TIMING.jit
 def missing(slack, goal):
     return (goal - slack) ** 2 if slack < goal else 0.0
 
 
-@jit
+@TIMING.jit
 def cost_of(i, t, kinds, base, pin_inst, net_of_pin, driver, node_first, node_pin, load, wire, arc_first, arcs, tables,
             check_first, checks, capacitance, max_load, arrival, slew, required, goal, max_slew, in_arrival, in_slew,
             out_arrival, out_slew):
@@ -63,7 +63,7 @@ def cost_of(i, t, kinds, base, pin_inst, net_of_pin, driver, node_first, node_pi
         if j < 0:
             continue
         more = load[net] + capacitance[t, slot] - capacitance[kinds[i], slot]
-        drive_at(d, j, kinds, base, arc_first, arcs, tables, more, arrival, slew, out_arrival, out_slew)
+        drive(kinds[j], base[j], d - base[j], arc_first, arcs, tables, more, arrival, slew, out_arrival, out_slew)
         over = more - max_load[kinds[j], d - base[j]]
         if over > 0:
             cost += 1.0 + 100.0 * over
@@ -91,34 +91,27 @@ def cost_of(i, t, kinds, base, pin_inst, net_of_pin, driver, node_first, node_pi
         over = load[net] - max_load[t, q - base[i]]
         if over > 0:
             cost += 1.0 + 100.0 * over
-        for e in range(2):
-            out_arrival[e], out_slew[e] = -FAR, 0.0
-        for a in range(arc_first[t], arc_first[t + 1]):
-            slot, e, f = arcs[a, 0], arcs[a, 1], arcs[a, 3]
-            if base[i] + arcs[a, 2] != q or abs(in_arrival[slot, e]) > FAR / 2:
-                continue
-            out_arrival[f] = max(out_arrival[f], in_arrival[slot, e] + look_up(tables, arcs[a, 4], in_slew[slot, e],
-                                                                              load[net]))
-            out_slew[f] = max(out_slew[f], look_up(tables, arcs[a, 5], in_slew[slot, e], load[net]))
+        drive(t, 0, q - base[i], arc_first, arcs, tables, load[net], in_arrival, in_slew, out_arrival, out_slew)
         cost += cost_behind(net, kinds, base, pin_inst, net_of_pin, node_first, node_pin, load, wire, arc_first, arcs,
                             tables, out_arrival, out_slew, required, goal, max_slew)
     return cost
 
 
-@jit
-def drive_at(d, j, kinds, base, arc_first, arcs, tables, pf, arrival, slew, out_arrival, out_slew):
-    """Arrival and slew of an output pin d of instance j at another load."""
+@TIMING.jit
+def drive(t, first, out, arc_first, arcs, tables, pf, arrival, slew, out_arrival, out_slew):
+    """Arrival and slew at output `out` of a cell of type t at a load in pF; those at its input k are in row first + k.
+    """
     for e in range(2):
         out_arrival[e], out_slew[e] = -FAR, 0.0
-    for a in range(arc_first[kinds[j]], arc_first[kinds[j] + 1]):
-        p, e, f = base[j] + arcs[a, 0], arcs[a, 1], arcs[a, 3]
-        if base[j] + arcs[a, 2] != d or abs(arrival[p, e]) > FAR / 2:
+    for a in range(arc_first[t], arc_first[t + 1]):
+        p, e, f = first + arcs[a, 0], arcs[a, 1], arcs[a, 3]
+        if arcs[a, 2] != out or abs(arrival[p, e]) > FAR / 2:
             continue
         out_arrival[f] = max(out_arrival[f], arrival[p, e] + look_up(tables, arcs[a, 4], slew[p, e], pf))
         out_slew[f] = max(out_slew[f], look_up(tables, arcs[a, 5], slew[p, e], pf))
 
 
-@jit
+@TIMING.jit
 def cost_behind(net, kinds, base, pin_inst, net_of_pin, node_first, node_pin, load, wire, arc_first, arcs, tables,
                 out_arrival, out_slew, required, goal, max_slew):
     """What is missing behind a net whose driver has some arrival and slew, through one more gate."""
@@ -151,7 +144,7 @@ def cost_behind(net, kinds, base, pin_inst, net_of_pin, node_first, node_pin, lo
     return cost + missing(worst, goal)
 
 
-@jit
+@TIMING.jit
 def apply_sizes(order, candidates, best, kinds, base, pin_inst, net_of_pin, driver, node_first, node_pin):
     """Changes types in the order given, wherever nothing near has been changed before; how many."""
     locked = np.zeros(len(kinds), np.bool_)

@@ -14,36 +14,43 @@ class RepairSpec(Spec, frozen=True, kw_only=True):
     slew_share:   of the limits of slew (flow.timing.spec, library) that edges may reach.
     load_share:   of the library's limits of load.
     rounds:       of sizing after each placing of buffers.
-    legalisations: how often cells are moved to legal places and sizes are looked at again.
+    mendings:     rounds of mending what is beyond its limits in legal places, at most.
+    mend_share:   of the limit of slew: edges slower than that are mended.
     """
 
     goal_share: float = 0.05
     slew_share: float = 0.6
     load_share: float = 0.85
     rounds: int = 20
-    legalisations: int = 2
+    mendings: int = 4
+    mend_share: float = 0.8
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.goal_share) and 0 <= self.goal_share < 0.5):
             raise SpecError(f"goal_share must be at least 0 and below 0.5, not {self.goal_share}")
-        for name in ("slew_share", "load_share"):
+        for name in ("slew_share", "load_share", "mend_share"):
             value = getattr(self, name)
             if not 0.1 <= value <= 1:
                 raise SpecError(f"{name} must be 0.1 to 1, not {value}")
         check_int("rounds", self.rounds, 1, 200)
-        check_int("legalisations", self.legalisations, 1, 10)
+        check_int("mendings", self.mendings, 0, 10)
+        if self.mend_share < self.slew_share:
+            raise SpecError(f"mend_share must be at least slew_share={self.slew_share}, not {self.mend_share}: edges "
+                            "that are as wanted need no mending")
 
 
 class HoldSpec(Spec, frozen=True, kw_only=True):
-    """Repair of hold behind the clock tree, with estimated wires.
+    """Repair of hold behind the clock tree, with estimated wires that are as long as the router's guides have them.
 
-    margin_ns:       hold slack that is worked for at every corner; routed wires took up to 0.1 ns of what estimated
-                     ones gave (inputs of `tiny` at ss, behind 2 ns of clock tree).
+    margin_ns:       hold slack that is worked for at every corner,
+    latency_share:   and this part of the clock's latest arrival on top of it: the clock's wires are estimated as well,
+                     and what routing makes of them grows with the way that the clock has come.
     setup_margin_ns: setup slack at the slow corner that delays must leave.
     rounds:          of delays and timing.
     """
 
-    margin_ns: float = 0.2
+    margin_ns: float = 0.1
+    latency_share: float = 0.05
     setup_margin_ns: float = 0.1
     rounds: int = 5
 
@@ -52,4 +59,6 @@ class HoldSpec(Spec, frozen=True, kw_only=True):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 <= value <= 5):
                 raise SpecError(f"{name} must be 0 to 5, not {value}")
+        if not 0 <= self.latency_share <= 0.5:
+            raise SpecError(f"latency_share must be 0 to 0.5, not {self.latency_share}")
         check_int("rounds", self.rounds, 1, 50)

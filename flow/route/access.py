@@ -178,7 +178,7 @@ class _Finder:
             x, y = self.lattice.xy(self.lattice.node(0, column, row))
             if covered(centred((half, half), x, y), own):
                 direct.append((column, row))
-            elif self._cut_legal(x, y, shapes) and self._metals_legal(
+            elif self._cuts_legal(np.array([(x, y)]), shapes).all() and self._metals_legal(
                     pin, np.array([centred(self.stack.vias[0].upper, x, y)])).all():
                 contact.append((column, row))
         return tuple(contact), tuple(direct)
@@ -191,12 +191,20 @@ class _Finder:
             found.update(product(range(x_first, x_last + 1), range(y_first, y_last + 1)))
         return found
 
-    def _cut_legal(self, x: int, y: int, shapes: Shapes) -> bool:
-        via = self.stack.vias[0]
-        if not covered(centred(via.lower, x, y), shapes.get(self.stack.pin_layer, [])):
-            return False
-        cut = centred(via.cut, x, y)
-        return all(cut == other or not too_close(cut, other, via.cut_spacing) for other in self.cuts)
+    def _cuts_legal(self, places: np.ndarray, shapes: Shapes) -> np.ndarray:
+        """At which of many points (n, 2) a cut keeps its distance from all cuts that it does not take the place of,
+        and has the pin's li1 around it."""
+        via, legal = self.stack.vias[0], np.ones(len(places), np.bool_)
+        half = np.array(via.cut)
+        low, high = places - half, places + half
+        for other in np.array(self.cuts, np.int64).reshape(-1, 4):
+            gap = np.maximum(low - other[2:], other[:2] - high).clip(0)
+            same = (low == other[:2]).all(axis=1) & (high == other[2:]).all(axis=1)
+            legal &= same | ((gap ** 2).sum(axis=1) >= via.cut_spacing ** 2)
+        own = shapes.get(self.stack.pin_layer, [])
+        for index in np.flatnonzero(legal).tolist():
+            legal[index] = covered(centred(via.lower, *places[index].tolist()), own)
+        return legal
 
     def stubs(self, wanted: dict[str, Shapes], on_grid: Contacts) -> dict[str, Stub]:
         """A stub for each pin that needs one: the combination that takes least from the others."""
@@ -220,10 +228,10 @@ class _Finder:
     def _options(self, pin: str, shapes: Shapes) -> Iterator[Stub]:
         """The smallest legal stub of each node, smallest first."""
         found: list[tuple[int, Stub]] = []
-        places = [place for place in self._cut_places(shapes) if self._cut_legal(*place, shapes)]
-        if not places:
+        places = np.array(list(self._cut_places(shapes)), np.int64).reshape(-1, 2)
+        cuts = places[self._cuts_legal(places, shapes)]
+        if not len(cuts):
             return
-        cuts = np.array(places)
         rule, lattice = self.stack.layers[0], self.lattice
         width, margin = lattice.nx * lattice.pitch_x, rule.spacing // 2
         for node in product(range(lattice.nx), range(lattice.ny)):

@@ -54,6 +54,25 @@ def find_antennas(placement: Placement, netlist: Netlist, routes: Routes, cells:
             for fault in _of_net(net, netlist.nets[net], route, placement, netlist, cells, technology)]
 
 
+class KnownAntennas:
+    """The antennas of a layout that changes net by net: a net is looked at again when its route or pins are others."""
+
+    def __init__(self) -> None:
+        self._nets: dict[str, tuple[tuple, list[AntennaFault]]] = {}
+
+    def find(self, placement: Placement, netlist: Netlist, routes: Routes, cells: Cells,
+             technology: Technology) -> list[AntennaFault]:
+        """As find_antennas, in the order of the nets' names."""
+        state = {net: (route, netlist.nets[net], [placement.instances.get(name) for name, _ in netlist.nets[net]])
+                 for net, route in routes.items()}
+        changed = {net: route for net, route in routes.items()
+                   if net not in self._nets or self._nets[net][0] != state[net]}
+        self._nets |= {net: (state[net], []) for net in changed}
+        for fault in find_antennas(placement, netlist, changed, cells, technology):
+            self._nets[fault.net][1].append(fault)
+        return [fault for net in sorted(routes) for fault in self._nets[net][1]]
+
+
 def _of_net(net: str, pins: Sequence[Pin], route: NetRoute, placement: Placement, netlist: Netlist, cells: Cells,
             technology: Technology) -> Iterator[AntennaFault]:
     gates, diffusion, inside = {}, {}, {}

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import klayout.db as kdb
 import numpy as np
 
+from flow.compiled import ROUTE
 from flow.physical.abstract import Cells
 from flow.physical.design import Placement, Routes, pin_shapes
 from flow.physical.gds import transformation
 from flow.physical.geometry import Shape
 from flow.physical.netlist import Netlist, Pin
 from flow.physical.technology import Technology
-from flow.route.jit import jit
 
 NOBODY = 0
 """The mark of metal that belongs to no routed net: supplies, obstructions, pins that are not connected."""
@@ -47,7 +47,7 @@ def find_faults(placement: Placement, netlist: Netlist, routes: Routes, cells: C
             *_conflicts(_Drawing(names, drawn, pins, placement, netlist, cells, technology), technology)]
 
 
-@jit
+@ROUTE.jit
 def _join(layers, rects, label, joins):
     """Gives shapes that touch, in one layer or in two that `joins` names, the same label (the least)."""
     changed = True

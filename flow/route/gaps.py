@@ -7,15 +7,15 @@ than may be enclosed are closed.
 import klayout.db as kdb
 import numpy as np
 
+from flow.compiled import ROUTE
 from flow.physical.technology import Technology
-from flow.route.jit import jit
 from flow.route.metal import Metal, is_clear, others_of, with_more
 from flow.route.problem import RoutingProblem
 
 FACING, RISING, FALLING = range(3)
 
 
-@jit
+@ROUTE.jit
 def _gaps(rects, groups, spacing, found):
     """Gaps between rectangles of a group (a net's metal on a layer) that are nearer than `spacing[layer]`, apart.
 
@@ -47,7 +47,7 @@ def _gaps(rects, groups, spacing, found):
     return count
 
 
-@jit
+@ROUTE.jit
 def _inside(rects, first, last, x0, y0, x1, y1):
     for k in range(first, last):
         if rects[k, 2] <= x0 and rects[k, 3] <= y0 and rects[k, 4] >= x1 and rects[k, 5] >= y1:

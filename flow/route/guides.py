@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flow.compiled import ROUTE
 from flow.route.heap import pop, push
-from flow.route.jit import jit
 from flow.route.problem import RoutingProblem
 
 REGION_COLUMNS, REGION_ROWS = 16, 20
@@ -108,7 +108,7 @@ def _pin_regions(problem: RoutingProblem, region_of_column: np.ndarray, region_o
     return (region_of_row[place // problem.lattice.nx] + region_of_column[place % problem.lattice.nx]).astype(np.int32)
 
 
-@jit
+@ROUTE.jit
 def _turns(pin_region, net_start, start, region):
     """When the region of each pin was joined."""
     turns = np.zeros(pin_region.size, np.int32)
@@ -119,7 +119,7 @@ def _turns(pin_region, net_start, start, region):
     return turns
 
 
-@jit
+@ROUTE.jit
 def _lead(pin_region, net_start, columns, rows, east, north, start, region, width, height, passes, patience):
     """Fills start and region; returns the overflow that is left, or -1 when `region` is too short."""
     n_regions, n_nets = columns * rows, net_start.size - 1
@@ -177,7 +177,7 @@ def _lead(pin_region, net_start, columns, rows, east, north, start, region, widt
     return overflow
 
 
-@jit
+@ROUTE.jit
 def _too_full(here, there, east, north, use_east, use_north):
     low = min(here, there)
     if abs(here - there) == 1:
@@ -185,7 +185,7 @@ def _too_full(here, there, east, north, use_east, use_north):
     return use_north[low] > north[low]
 
 
-@jit
+@ROUTE.jit
 def _use(here, there, use_east, use_north, sign):
     if there < 0:
         return
@@ -195,7 +195,7 @@ def _use(here, there, use_east, use_north, sign):
         use_north[min(here, there)] += sign
 
 
-@jit
+@ROUTE.jit
 def _price(length, use, most, risen):
     """What crossing a border costs: its length, more from three quarters full on, much more beyond full."""
     price = length * (1 + risen)
@@ -206,7 +206,7 @@ def _price(length, use, most, risen):
     return price
 
 
-@jit
+@ROUTE.jit
 def _lead_net(net, pin_region, net_start, columns, rows, east, north, use_east, use_north, risen_east, risen_north,
               width, height, cost, stamp, entered, in_tree, heap, tree, before, away, run):
     """Joins the regions of a net's pins, each by the cheapest way from what is joined; returns the tree's size."""
@@ -246,7 +246,7 @@ def _lead_net(net, pin_region, net_start, columns, rows, east, north, use_east, 
     return size, run
 
 
-@jit
+@ROUTE.jit
 def _way(target, run, size, columns, rows, east, north, use_east, use_north, risen_east, risen_north, width, height,
          cost, stamp, entered, heap, tree):
     """The cheapest way from the tree to a region; `entered` tells the step by which each region was reached."""

@@ -1,9 +1,9 @@
 """A binary heap in an array of int64, least first: price in the upper bits, what it is the price of in the lower."""
 
-from flow.route.jit import jit
+from flow.compiled import ROUTE
 
 
-@jit
+@ROUTE.jit
 def push(heap, size, key):
     """Puts a key in; returns the new size."""
     at = size
@@ -17,7 +17,7 @@ def push(heap, size, key):
     return size + 1
 
 
-@jit
+@ROUTE.jit
 def pop(heap, size):
     """Takes heap[0] out; returns the new size."""
     size -= 1

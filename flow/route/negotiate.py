@@ -12,33 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flow.route.books import COUNT_POPS, LEAST_X, LEAST_Y, NONE, PLAIN, SCALE, Books, Places, Ways, mark, new_scratch
 from flow.route.guides import REGION_COLUMNS, REGION_ROWS, Guides
-from flow.route.jit import jit
 from flow.route.problem import RoutingProblem
-from flow.route.refine import refine_net
-from flow.route.search import (
-    COUNT_POPS,
-    LEAST_X,
-    LEAST_Y,
-    NONE,
-    PLAIN,
-    SCALE,
-    Books,
-    Places,
-    Ways,
-    conflicts_of,
-    mark,
-    new_scratch,
-    route_net,
-)
+from flow.route.rounds import FAILED, ROUTED, find_conflicts, forget, search_nets, shorten_nets
 from flow.route.spec import RouteSpec
 
 BASE = 60 * SCALE
 """Cost of one conflict at pressure 1: that of 0.6 um of wire."""
-
-ROUTED, ROOM, FAILED = range(3)
-"""What became of a net in a round: ROOM: the memory for routes was full."""
-
 
 FIRST, GROWTH, MOST = 0.5, 1.35, 40.0
 """Pressure in the first round, factor a round, bound."""
@@ -109,8 +90,7 @@ class Negotiation:
             turns = self.order[np.argsort(self.times[self.order], kind="stable")]
             searched = self._turns(turns[self.dirty[turns]], int(pressure * BASE))
             charge = int(BASE * HISTORY * max(1.0, pressure))
-            _find_conflicts(self.dirty, self.slack, self.places, self.books, self.ways, charge,
-                            number % 4 == 3)
+            find_conflicts(self.dirty, self.slack, self.places, self.books, self.ways, charge, number % 4 == 3)
             left = int(self.dirty.sum())
             self.rounds.append(Round(len(self.rounds), searched, int((self.state == FAILED).sum()), left,
                                      int(self.scratch.counters[COUNT_POPS])))
@@ -131,8 +111,8 @@ class Negotiation:
         where, done = np.zeros(self.problem.lattice.n_nodes, np.int32), 0
         self.books.history[:] = 0
         while True:
-            done = _shorten(several, done, self.places, self.guides.start, self.guides.region, self.guides.columns,
-                            self.guide, self.slack, self.books, self.scratch, self.ways, self.used, where)
+            done = shorten_nets(several, done, self.places, self.guides.start, self.guides.region, self.guides.columns,
+                                self.guide, self.slack, self.books, self.scratch, self.ways, self.used, where)
             if done == len(several):
                 break
             self.ways = _compact(self.ways, self.used)
@@ -156,15 +136,15 @@ class Negotiation:
 
     def _take_out(self, net: int) -> None:
         mark(net, -1, self.places, self.books, self.ways)
-        _forget(net, self.places, self.ways)
+        forget(net, self.places, self.ways)
         self.state[net], self.dirty[net] = FAILED, True
 
     def _turns(self, turns: np.ndarray, pressure: int) -> int:
         done, searched = 0, 0
         while done < len(turns):
-            done, some = _round(turns, done, self.times, self.places, self.guides.start, self.guides.region,
-                                self.guides.columns, self.guide, self.slack, self.books, self.scratch, self.ways,
-                                self.used, self.state, pressure)
+            done, some = search_nets(turns, done, self.times, self.places, self.guides.start, self.guides.region,
+                                     self.guides.columns, self.guide, self.slack, self.books, self.scratch, self.ways,
+                                     self.used, self.state, pressure)
             searched += some
             if done < len(turns):
                 self.ways = _compact(self.ways, self.used)
@@ -277,125 +257,3 @@ def _compact(ways: Ways, used: np.ndarray) -> Ways:
         at += size
     used[0] = at
     return fresh
-
-
-@jit
-def _round(order, first, times, places, guide_start, guide_region, guide_columns, guide, slack, books,
-           scratch, ways, used, state, pressure):
-    """Searches the nets `order[first:]`; returns how far it came and how many of them it searched."""
-    searched = 0
-    for turn in range(first, order.size):
-        net = order[turn]
-        mark(net, -1, places, books, ways)
-        if state[net] == ROUTED and conflicts_of(net, places, books, ways, 0) == 0:
-            mark(net, 1, places, books, ways)
-            continue
-        if used[0] + 4096 > ways.node.size:
-            mark(net, 1, places, books, ways)
-            return turn, searched
-        size = _try_net(net, places, guide_start, guide_region, guide_columns, guide, slack, books, scratch,
-                        pressure, ways.pin_node)
-        searched += 1
-        times[net] += 1
-        if used[0] + size > ways.node.size:
-            _forget(net, places, ways)
-            state[net] = FAILED
-            return turn, searched
-        _store(net, size, scratch, ways, used)
-        state[net] = ROUTED if size > 0 else FAILED
-        if size == 0:
-            _forget(net, places, ways)
-        mark(net, 1, places, books, ways)
-    return order.size, searched
-
-
-@jit
-def _shorten(order, first, places, guide_start, guide_region, guide_columns, guide, slack, books, scratch, ways, used,
-             where):
-    """Shortens the nets `order[first:]`; returns how far it came before the memory for routes was full."""
-    for turn in range(first, order.size):
-        net = order[turn]
-        if used[0] + 8 * ways.size[net] + 4096 > ways.node.size:
-            return turn
-        mark(net, -1, places, books, ways)
-        window = _open_guide(net, guide_start, guide_region, guide_columns, guide.size // guide_columns, guide,
-                             slack[net], places)
-        margin = REGION_COLUMNS * (slack[net] + 1), REGION_ROWS * (slack[net] + 1)
-        size = refine_net(net, window, margin, guide, net + 1, places, books, scratch, ways, where)
-        if size > 0:
-            _store(net, size, scratch, ways, used)
-        mark(net, 1, places, books, ways)
-    return order.size
-
-
-@jit
-def _store(net, size, scratch, ways, used):
-    """Keeps what was found as a net's way."""
-    ways.start[net], ways.size[net] = used[0], size
-    for index in range(size):
-        ways.node[used[0] + index] = scratch.tree[index]
-        ways.before[used[0] + index] = scratch.before[index]
-    used[0] += size
-
-
-@jit
-def _forget(net, places, ways):
-    ways.size[net] = 0
-    for pin in range(places.net_start[net], places.net_start[net + 1]):
-        ways.pin_node[pin] = NONE
-
-
-@jit
-def _try_net(net, places, guide_start, guide_region, guide_columns, guide, slack, books, scratch, pressure,
-             pin_node):
-    """Searches within the guide, and within ever more around it while there is no way."""
-    guide_rows = guide.size // guide_columns
-    while True:
-        window = _open_guide(net, guide_start, guide_region, guide_columns, guide_rows, guide, slack[net], places)
-        margin = REGION_COLUMNS * (slack[net] + 1), REGION_ROWS * (slack[net] + 1)
-        size = route_net(net, window, margin, guide, net + 1, places, books, scratch, pressure, pin_node)
-        if size > 0 or (window[0] == 0 and window[2] == 0 and window[1] == places.nx - 1
-                        and window[3] == places.ny - 1 and slack[net] >= guide_columns + guide_rows):
-            return size
-        slack[net] = 2 * slack[net] + 1
-
-
-@jit
-def _open_guide(net, guide_start, guide_region, columns, rows, guide, slack, places):
-    """Marks a net's regions and those around them; returns the window that holds them."""
-    x0, x1, y0, y1 = columns, 0, rows, 0
-    reach = slack + 1
-    for index in range(guide_start[net], guide_start[net + 1]):
-        row, column = guide_region[index] // columns, guide_region[index] % columns
-        for other_row in range(max(row - reach, 0), min(row + reach, rows - 1) + 1):
-            for other_column in range(max(column - reach, 0), min(column + reach, columns - 1) + 1):
-                guide[other_row * columns + other_column] = net + 1
-        x0, x1 = min(x0, column - reach), max(x1, column + reach)
-        y0, y1 = min(y0, row - reach), max(y1, row + reach)
-    x0, x1, y0, y1 = max(x0, 0), min(x1, columns - 1), max(y0, 0), min(y1, rows - 1)
-    return (_first(places.region_of_column, x0), _last(places.region_of_column, x1),
-            _first(places.region_of_row, y0 * columns), _last(places.region_of_row, y1 * columns))
-
-
-@jit
-def _first(regions, region):
-    return np.searchsorted(regions, region)
-
-
-@jit
-def _last(regions, region):
-    return np.searchsorted(regions, region + 1) - 1
-
-
-@jit
-def _find_conflicts(dirty, slack, places, books, ways, charge, wider):
-    """Which nets are in conflict (not those without a way: they met what never moves); with `wider`, those that stay in
-    conflict get more room."""
-    for net in range(dirty.size):
-        was = dirty[net]
-        mark(net, -1, places, books, ways)
-        found = conflicts_of(net, places, books, ways, charge)
-        mark(net, 1, places, books, ways)
-        dirty[net] = found > 0
-        if was and found > 0 and wider:
-            slack[net] += 1

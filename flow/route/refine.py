@@ -7,20 +7,9 @@ put in, if it is cheaper and in nobody's way.
 
 import numpy as np
 
-from flow.route.jit import jit
-from flow.route.search import (
-    COUNT_SEARCH,
-    HORIZONTAL_COST,
-    LEAST_Y,
-    NONE,
-    SCALE,
-    TREE,
-    VERTICAL_COST,
-    VIA_COST,
-    back,
-    nearby,
-    search,
-)
+from flow.compiled import ROUTE
+from flow.route.books import COUNT_SEARCH, HORIZONTAL_COST, LEAST_Y, NONE, SCALE, TREE, VERTICAL_COST, VIA_COST
+from flow.route.search import back, nearby, search
 
 NO_WAY = 1 << 24
 """The price of a conflict: more than any way that could be saved."""
@@ -29,7 +18,7 @@ KEPT, HANGING, TAKEN, GONE = 1, 2, 3, 4
 """Parts of a tree while a way is out: with the root, beyond the way, on it, out for good."""
 
 
-@jit
+@ROUTE.jit
 def refine_net(net, window, margin, guide, number, places, books, scratch, ways, where):
     """Shortens a net that is not in the books; its tree is in scratch.tree and scratch.before, its size is returned,
     or 0 when nothing has changed. where: int32 (n_nodes,), all 0, and again 0 afterwards."""
@@ -74,14 +63,14 @@ def refine_net(net, window, margin, guide, number, places, books, scratch, ways,
     return _collect(size, node, parent, label, scratch)
 
 
-@jit
+@ROUTE.jit
 def _longer(values, more):
     fresh = np.zeros(2 * values.size + more, values.dtype)
     fresh[:values.size] = values
     return fresh
 
 
-@jit
+@ROUTE.jit
 def _bare_stacks(node, parent, label, size, plane):
     """Places where a way goes from one via straight into another over met3, without a wire there: too small an area."""
     wired, below, above = np.zeros(size, np.bool_), np.zeros(size, np.bool_), np.zeros(size, np.bool_)
@@ -102,7 +91,7 @@ def _bare_stacks(node, parent, label, size, plane):
     return found
 
 
-@jit
+@ROUTE.jit
 def _degrees(parent, label, size):
     degree = np.zeros(parent.size, np.int32)
     for index in range(size):
@@ -112,7 +101,7 @@ def _degrees(parent, label, size):
     return degree
 
 
-@jit
+@ROUTE.jit
 def _take(key, node, parent, label, degree, pin, places, number, plane):
     """Labels the way up from a node to the next pin or branching; returns what it costs and how many nodes it has."""
     across, along = HORIZONTAL_COST[places.kind[number - 1]], VERTICAL_COST[places.kind[number - 1]]
@@ -131,7 +120,7 @@ def _take(key, node, parent, label, degree, pin, places, number, plane):
         here = above
 
 
-@jit
+@ROUTE.jit
 def _rejoin(key, size, cost, node, parent, label, window, margin, guide, number, places, books, scratch):
     """Looks for a cheaper way from the part with the root to the part that hangs on `key`; the node where it ends."""
     nx, plane = places.nx, places.nx * places.ny
@@ -163,7 +152,7 @@ def _rejoin(key, size, cost, node, parent, label, window, margin, guide, number,
     return search(run, NONE, n_kept, box, near, guide, number, places, books, scratch, NO_WAY, cost)
 
 
-@jit
+@ROUTE.jit
 def _put(key, hit, size, node, parent, label, where, scratch, nx, plane):
     """Puts the way that ended at `hit` in place of the one that was taken out; returns the new size."""
     for index in range(size):
@@ -194,7 +183,7 @@ def _put(key, hit, size, node, parent, label, where, scratch, nx, plane):
         above, below = below, further
 
 
-@jit
+@ROUTE.jit
 def _collect(size, node, parent, label, scratch):
     count = 0
     for index in range(size):

@@ -7,14 +7,14 @@ from flow.physical.abstract import Cells
 from flow.physical.design import Placement, Routes
 from flow.physical.netlist import Netlist
 from flow.physical.technology import Technology
-from flow.route.antenna import AntennaFault, find_antennas
+from flow.route.antenna import AntennaFault, KnownAntennas
+from flow.route.books import LOWER, NONE, UPPER
 from flow.route.check import find_faults
 from flow.route.diodes import PREFIX, add_diodes, diodes_first
 from flow.route.guides import make_guides
 from flow.route.negotiate import Negotiation, Round
 from flow.route.problem import RoutingProblem
 from flow.route.scene import problem_of
-from flow.route.search import LOWER, NONE, UPPER
 from flow.route.shapes import routes_of
 from flow.route.spec import RouteSpec
 from golden.spec import SpecError
@@ -68,8 +68,11 @@ def route_design(placement: Placement, netlist: Netlist, cells: Cells, technolog
     negotiation.run(tell)
     _refuse_leftovers(problem, negotiation, where)
     negotiation.shorten()
+    known = KnownAntennas()
     for passes_left in range(spec.diode_passes, -1, -1):
-        routes, antennas = _repair_antennas(problem, negotiation, placement, netlist, cells, technology, where, tell)
+        routes, antennas = _repair_antennas(
+            problem, negotiation, lambda found, of=(placement, netlist): known.find(*of, found, cells, technology),
+            technology, where, tell)
         if not antennas or not passes_left:
             break
         placement, netlist = add_diodes(placement, netlist, cells, technology, antennas)
@@ -86,16 +89,14 @@ def route_design(placement: Placement, netlist: Netlist, cells: Cells, technolog
     return Routed(placement, netlist, routes, _report(problem, negotiation, routes, netlist, antennas))
 
 
-def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation, placement: Placement, netlist: Netlist,
-                     cells: Cells, technology: Technology, where: str, tell: Callable[[Round], None]
-                     ) -> tuple[Routes, list[AntennaFault]]:
+def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation,
+                     antennas_of: Callable[[Routes], list[AntennaFault]], technology: Technology, where: str,
+                     tell: Callable[[Round], None]) -> tuple[Routes, list[AntennaFault]]:
     """Leads nets with antennas over other layers, so that the same layer joins their gates to the driver: those with
     too much metal in the lower layers over the upper ones, the others over the lower ones; once each."""
     number = {name: net for net, name in enumerate(problem.names)}
     lower = {layer.name for layer in problem.stack.layers[:2]}
     tried: set[tuple[str, int]] = set()
-    before: Routes = {}
-    found: dict[str, list[AntennaFault]] = {}
     while True:
         routes, stuck = routes_of(problem, negotiation.ways, technology)
         if stuck:
@@ -103,11 +104,7 @@ def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation, placemen
             raise SpecError(f"pieces smaller than a layer's least area must have room to grow, and {len(stuck)} have "
                             f"none, such as {problem.names[net]} in {problem.stack.layers[layer].name} at {box[0]}, "
                             f"{box[1]} nm ({where})")
-        changed = {net: route for net, route in routes.items() if before.get(net) != route}
-        found |= {net: [] for net in changed}
-        for fault in find_antennas(placement, netlist, changed, cells, technology):
-            found[fault.net].append(fault)
-        antennas, before = [fault for net in sorted(found) for fault in found[net]], routes
+        antennas = antennas_of(routes)
         fresh = sorted({(fault.net, UPPER if fault.layer in lower else LOWER) for fault in antennas} - tried)
         if not fresh:
             return routes, antennas

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flow.compiled import ROUTE
 from flow.physical.design import NetRoute, Routes, ViaUse, Wire
 from flow.physical.geometry import Shape
 from flow.physical.technology import Technology
+from flow.route.books import NONE, Ways
 from flow.route.gaps import gap_fills, hole_fills
 from flow.route.lattice import Rect
 from flow.route.metal import Metal, is_clear, others_of, with_more
 from flow.route.problem import RoutingProblem
-from flow.route.search import NONE, Ways
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,34 @@ def pieces(rects: np.ndarray) -> list[np.ndarray]:
         label = least
 
 
+@ROUTE.jit
+def _with_small_pieces(rects, groups, candidates, areas, least):
+    """Which of the candidate groups have a piece without a rectangle of the least area; `pieces` would tell as well,
+    and is slow for nearly all groups, which have none."""
+    found = np.zeros(candidates.size, np.bool_)
+    for k in range(candidates.size):
+        first, last = groups[candidates[k]], groups[candidates[k] + 1]
+        stack = np.empty(last - first, np.int64)
+        reached = np.zeros(last - first, np.bool_)
+        count = 0
+        for i in range(first, last):
+            if areas[i] >= least[rects[i, 1]]:
+                reached[i - first] = True
+                stack[count] = i
+                count += 1
+        while count:
+            count -= 1
+            i = stack[count]
+            for j in range(first, last):
+                if (not reached[j - first] and rects[i, 2] <= rects[j, 4] and rects[j, 2] <= rects[i, 4]
+                        and rects[i, 3] <= rects[j, 5] and rects[j, 3] <= rects[i, 5]):
+                    reached[j - first] = True
+                    stack[count] = j
+                    count += 1
+        found[k] = not reached.all()
+    return found
+
+
 def union_area(rects: np.ndarray) -> int:
     """The area that rectangles (n, 4) cover together, nm2.
 
@@ -125,11 +154,10 @@ def area_patches(problem: RoutingProblem, metal: Metal) -> tuple[np.ndarray, lis
     small = np.maximum.reduceat(areas, groups[:-1]) if len(rects) else areas
     sums = np.add.reduceat(areas, groups[:-1]) if len(rects) else areas
     several = np.diff(groups) > 1
-    for group in np.flatnonzero((small < least[rects[groups[:-1], 1]]) | ((sums > small) & several)):
+    candidates = np.flatnonzero((small < least[rects[groups[:-1], 1]]) | ((sums > small) & several))
+    for group in candidates[_with_small_pieces(rects, groups, candidates, areas, least)]:
         members = rects[groups[group]:groups[group + 1]]
         layer = int(members[0, 1])
-        if (areas[groups[group]:groups[group + 1]] >= least[layer]).all():
-            continue
         for piece in pieces(members):
             if ((piece[:, 4] - piece[:, 2]) * (piece[:, 5] - piece[:, 3])).max() >= least[layer]:
                 continue

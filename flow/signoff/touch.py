@@ -1,17 +1,16 @@
 """Compiled geometry on arrays of rectangles: which touch, and how long the outline of what they cover is.
 
-All rectangles are rows (left, bottom, right, top) in nm. Functions here call only each other, so that numba's own
-record of this file is enough to know when to compile again.
+All rectangles are rows (left, bottom, right, top) in nm.
 """
 
 import numpy as np
 
-from flow.route.jit import jit
+from flow.compiled import SIGNOFF
 
 BIN_NM = 4000
 
 
-@jit
+@SIGNOFF.jit
 def find_root(parent, item):
     """The representative of a set; paths are halved on the way."""
     while parent[item] != item:
@@ -20,7 +19,7 @@ def find_root(parent, item):
     return item
 
 
-@jit
+@SIGNOFF.jit
 def join(parent, first, second):
     """Unites two sets; the smaller number represents them."""
     first, second = find_root(parent, first), find_root(parent, second)
@@ -30,14 +29,14 @@ def join(parent, first, second):
         parent[first] = second
 
 
-@jit
+@SIGNOFF.jit
 def join_pairs(parent, firsts, seconds):
     """Unites many pairs."""
     for index in range(len(firsts)):
         join(parent, firsts[index], seconds[index])
 
 
-@jit
+@SIGNOFF.jit
 def find_roots(parent):
     """The representative of every item."""
     roots = np.empty(len(parent), np.int64)
@@ -46,7 +45,7 @@ def find_roots(parent):
     return roots
 
 
-@jit
+@SIGNOFF.jit
 def make_bins(boxes, chosen):
     """Where the chosen rectangles are: columns, first entry of each bin, entries, left and bottom."""
     left, bottom, right, top = boxes[chosen[0]]
@@ -71,7 +70,7 @@ def make_bins(boxes, chosen):
     return columns, rows, start, entries, left, bottom
 
 
-@jit
+@SIGNOFF.jit
 def join_touching(parent, boxes, lower, upper):
     """Unites each of `upper` (numbers of rectangles) with each of `lower` that it overlaps or abuts along an edge."""
     if len(lower) == 0 or len(upper) == 0:
@@ -90,7 +89,7 @@ def join_touching(parent, boxes, lower, upper):
                         join(parent, index, other)
 
 
-@jit
+@SIGNOFF.jit
 def covered_length(low, high, count):
     """The length that intervals cover together; sorts them."""
     order = np.argsort(low[:count])
@@ -102,7 +101,7 @@ def covered_length(low, high, count):
     return total
 
 
-@jit
+@SIGNOFF.jit
 def outline_lengths(boxes, chosen):
     """For each chosen rectangle what of its edges is outline of all of them together; each piece is counted once."""
     lengths = np.zeros(len(chosen), np.int64)
@@ -133,7 +132,7 @@ def outline_lengths(boxes, chosen):
     return lengths
 
 
-@jit
+@SIGNOFF.jit
 def hidden_length(boxes, index, near, count):
     """What of the four edges has a neighbour's area right outside, or is the edge of a neighbour of lower number."""
     low, high = np.empty(count, np.int64), np.empty(count, np.int64)

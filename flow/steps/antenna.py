@@ -21,7 +21,7 @@ from flow.steps import gds
 from golden.spec import SpecError
 
 STEP, RESULT = "antenna", "antenna.json"
-SOURCES = (*gds.SOURCES, "flow/signoff/*.py", "flow/route/jit.py", "flow/steps/antenna.py")
+SOURCES = (*gds.SOURCES, "flow/signoff/*.py", "flow/compiled.py", "flow/steps/antenna.py")
 REQUIRED = ("antenna__violating__nets", "antenna__checked__gates", "antenna__worst__ratio")
 N_SHOWN = 8
 

@@ -22,7 +22,7 @@ from flow.step import Step, Work, run_step_once, sources_sha256
 from flow.steps import place
 
 STEP = "extract"
-SOURCES = (*place.SOURCES, "flow/extract/*.py", "flow/extract/*.json", "flow/route/jit.py", "flow/steps/extract.py")
+SOURCES = (*place.SOURCES, "flow/extract/*.py", "flow/extract/*.json", "flow/compiled.py", "flow/steps/extract.py")
 CORNER_VALUES = ("extract__wire__capacitance__total", "extract__wire__capacitance__coupling",
                  "extract__wire__resistance__total")
 REQUIRED = ("extract__net__count", "extract__wirelength")

@@ -15,13 +15,14 @@ from flow.physical.technology import TECH_LEF, load_technology
 from flow.place.check import check_placement
 from flow.place.engine import Desk
 from flow.repair.hold import repair_hold
-from flow.repair.repair import Workshop
 from flow.repair.same import check_same
-from flow.repair.spec import HoldSpec
+from flow.repair.shop import Workshop
+from flow.repair.spec import HoldSpec, RepairSpec
 from flow.step import Step, Work, run_step_once, sources_sha256
 from flow.steps import repair
 from flow.steps.repair import teller
 from flow.timing.analyse import Timer, metrics_of
+from flow.timing.gate import slowest_corner
 from flow.timing.spec import TimingSpec
 from flow.timing.sta import TOOL
 
@@ -32,31 +33,32 @@ REQUIRED = ("timing__hold__ws", "timing__setup__ws", "design__hold_buffer__count
 
 
 def run_hold(layout: Path, pdk: Pdk, macro_views: Mapping[str, Path], folder: Path, timing: TimingSpec,
-             spec: HoldSpec | None = None) -> Metrics:
+             spec: HoldSpec | None = None, mending: RepairSpec | None = None) -> Metrics:
     """Repairs hold of the DEF `layout`, which has its clock tree, into folder/hold.
 
-    macro_views: macro -> its LEF. SpecError when the rows have no gap for a delay cell. What still fails is in the
-    metrics; the gate is the step sta, on routed wires.
+    macro_views: macro -> its LEF. mending: of what the clock tree's place has made slow. SpecError when the rows have
+    no gap for a delay cell. What still fails is in the metrics; the gate is the step sta, on routed wires.
     """
-    spec = spec or HoldSpec()
+    spec, mending = spec or HoldSpec(), mending or RepairSpec()
     timer = Timer(pdk, macro_views, {}, tuple(pdk.config.corners), timing)
-    step = Step(STEP, run=partial(make_hold, pdk, macro_views, timing, spec), tools=(TOOL,), required_metrics=REQUIRED)
-    config = {"pdk": pdk.config.name, "timing": timing, "spec": spec,
+    step = Step(STEP, run=partial(make_hold, pdk, macro_views, timing, spec, mending), tools=(TOOL,),
+                required_metrics=REQUIRED)
+    config = {"pdk": pdk.config.name, "timing": timing, "spec": spec, "mending": mending,
               "sources_sha256": sources_sha256(SOURCES, repair.PACKAGES)}
     liberty = [path for corner in timer.corners for path in timer.liberty(corner)]
     inputs = [layout, pdk.view(TECH_LEF), pdk.view("lef"), *macro_views.values(), *liberty]
     return run_step_once(step, folder / STEP, config=config, inputs=inputs)
 
 
-def make_hold(pdk: Pdk, macro_views: Mapping[str, Path], timing: TimingSpec, spec: HoldSpec, work: Work
-              ) -> dict[str, Value]:
+def make_hold(pdk: Pdk, macro_views: Mapping[str, Path], timing: TimingSpec, spec: HoldSpec, mending: RepairSpec,
+              work: Work) -> dict[str, Value]:
     """Repairs and checks in the step's folder."""
     cells, technology = load_cells(pdk, macro_views.values()), load_technology(pdk)
     design = load_def(work.inputs[0], technology)
     timer = Timer(pdk, macro_views, cells, tuple(pdk.config.corners), timing)
     shop = Workshop(timer, technology, repair.EFFORT, Desk(work.log), work.folder,
                     teller(design.placement.top, work.log))
-    result = repair_hold(design, shop, spec)
+    result = repair_hold(design, shop, spec, slowest_corner(pdk.config, timer.corners), mending)
     netlist = result.design.netlist
     check_same(design.netlist, netlist, cells, timer.library(timer.corners[0]))
     check_placement(result.design.placement, netlist, cells, technology)

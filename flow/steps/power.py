@@ -37,7 +37,8 @@ from rtl.config import DesignConfig
 
 STEP = "power"
 RESULT = "power.json"
-SOURCES = (*gatesim.SOURCES, "flow/power/*.py", "flow/steps/power.py", "flow/timing/*.py", "flow/extract/*.py")
+SOURCES = (*gatesim.SOURCES, "flow/compiled.py", "flow/power/*.py", "flow/steps/power.py", "flow/timing/*.py",
+           "flow/extract/*.py")
 REQUIRED = ("power__total", "power__internal__total", "power__switching__total", "power__leakage__total",
             "energy__step_pj", "energy__inference_pj", "power__opensta__internal__ratio")
 LOAD = "__window:load"

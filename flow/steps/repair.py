@@ -21,8 +21,9 @@ from flow.physical.technology import TECH_LEF, load_technology
 from flow.place.check import check_placement
 from flow.place.engine import PACKAGE, Desk, placer_version
 from flow.place.spec import PlaceSpec
-from flow.repair.repair import Workshop, repair_placement
+from flow.repair.repair import repair_placement
 from flow.repair.same import check_same
+from flow.repair.shop import Workshop
 from flow.repair.spec import RepairSpec
 from flow.step import Step, Work, run_step_once, sources_sha256
 from flow.steps import place, sta
@@ -33,7 +34,8 @@ from flow.timing.sta import TOOL
 
 STEP = "repair"
 RESULT = "repair.def"
-SOURCES = tuple(dict.fromkeys((*sta.SOURCES, *place.SOURCES, "flow/repair/*.py", "flow/steps/repair.py")))
+SOURCES = tuple(dict.fromkeys((*sta.SOURCES, *place.SOURCES, "flow/repair/*.py", "flow/clock/legal.py",
+                               "flow/route/*.py", "flow/steps/repair.py")))
 PACKAGES = (*sta.PACKAGES, PACKAGE)
 REQUIRED = ("timing__setup__ws", "design__instance__count__stdcell", "design__violations",
             "design__buffer__count", "route__wirelength__estimated", "clock__period__shortest")

@@ -24,7 +24,7 @@ from flow.steps import place
 
 STEP = "route"
 RESULT, ANTENNAS = "route.def", "antennas.json"
-SOURCES = (*place.SOURCES, "flow/route/*.py", "flow/steps/route.py")
+SOURCES = (*place.SOURCES, "flow/compiled.py", "flow/route/*.py", "flow/steps/route.py")
 REQUIRED = ("route__wirelength", "route__drc_errors", "route__net", "route__vias", "antenna__violating__nets")
 
 

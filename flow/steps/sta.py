@@ -23,7 +23,7 @@ from flow.timing.sta import TOOL
 
 STEP = "sta"
 SOURCES = ("flow/timing/*.py", "flow/steps/sta.py", "flow/extract/*.py", "flow/physical/*.py", "flow/pdk/*.py",
-           "flow/characterise/liberty_read.py", "flow/route/jit.py", "pdk_configs/*")
+           "flow/characterise/liberty_read.py", "flow/compiled.py", "pdk_configs/*")
 PACKAGES = ("numba", "numpy")
 REQUIRED = ("timing__setup__ws", "timing__hold__ws", "design__max_slew_violation__count",
             "design__max_cap_violation__count", "clock__period__shortest")

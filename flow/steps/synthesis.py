@@ -34,12 +34,13 @@ from flow.synthesis.script import (
     NETLIST,
     NETLIST_JSON,
     REGISTERS,
+    RULES,
     constraints_text,
     full_adder_text,
     synthesis_stages,
 )
 from flow.synthesis.spec import SynthesisSpec, why_not
-from flow.synthesis.yosys import run_yosys, yosys_version
+from flow.synthesis.yosys import run_yosys, yosys_rules, yosys_version
 from golden.spec import SpecError
 from golden.weights import load_weights
 from rtl.config import DesignConfig
@@ -135,6 +136,8 @@ def map_design(spec: SynthesisSpec, library: Library, liberty: Path, top: str, s
     """Runs the stages on sources in the step's folder; the checked netlist."""
     (work.folder / CONSTRAINTS).write_text(constraints_text(library), encoding="utf-8")
     shutil.copyfile(REGISTER_RULE, work.folder / REGISTERS)
+    for name, original in RULES.items():
+        shutil.copyfile(yosys_rules(original), work.folder / name)
     if spec.uses_full_adders:
         shutil.copyfile(REGISTER_RULE.with_name(FULL_ADDER), work.folder / FULL_ADDER)
         (work.folder / FULL_ADDER_CELL).write_text(full_adder_text(library), encoding="utf-8")

@@ -31,7 +31,10 @@ NAME_REGISTERS = "rename -wire -suffix _reg t:$dff"
 NO_ENABLES = "-nodffe -nosdff"
 LOGIC = "t:* t:$fa %d"
 """Selects all but full adders."""
-GENERIC = "techmap -map +/techmap.v -map +/choices/sklansky.v"
+RULES = {"techmap.v": "techmap.v", "sklansky.v": "choices/sklansky.v"}
+"""Yosys' own rules by the name of their copy in the run's folder: where a rule was read from gets into names, and the
+order of names into the netlist, which must be the same wherever Yosys is installed."""
+GENERIC = " ".join(["techmap", *(f"-map {name}" for name in RULES)])
 MAPPING = ("strash; &get -n; &fraig -x; &dch -f; &nf -D {time}; &put; topo; buffer -N {fanout} {heed} -p; topo; "
            "upsize -c -D {time}; dnsize -c -D {time}; stime -c -p")
 """abc's commands. `&nf` takes the small cells wherever the time allows; `-c` counts the wire loads of cells.lib, and in
@@ -117,7 +120,7 @@ def arithmetic_stages(spec: SynthesisSpec, library: Library) -> list[Stage]:
     found = f"""
 extract_fa -fa
 techmap -map {FULL_ADDER} t:$fa
-techmap {LOGIC}
+techmap -map techmap.v {LOGIC}
 opt -fast {NO_ENABLES}
 techmap -map {FULL_ADDER_CELL} t:$fa
 """ if spec.uses_full_adders else ""
@@ -157,6 +160,7 @@ opt_clean -purge
 setundef -zero
 hilomap -hicell {high} {high_pin} -locell {low} {low_pin}
 splitnets -format __
+sort_names
 opt_clean -purge
 insbuf -buf {buffer}
 limit_fanout {spec.max_fanout} {" ".join(library.strong_buffer)}

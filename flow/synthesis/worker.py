@@ -59,6 +59,23 @@ class NameRegisters(libyosys.Pass):
         print("name_registers GATE OUT")
 
 
+class SortNames(libyosys.Pass):
+    """sort_names: nets and cells in the order of their names.
+
+    Yosys' splitnets leaves nets in the order in which the memory of those that it split happened to lie, which follows
+    from the length of paths; what is numbered later would be numbered in that order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("sort_names", "sort nets and cells by name")
+
+    def execute(self, _args: list[str], design: libyosys.Design) -> None:
+        design.top_module().sort()
+
+    def help(self) -> None:
+        print("sort_names")
+
+
 class LimitFanout(libyosys.Pass):
     """limit_fanout N CELL IN OUT: buffers before the flip-flops on nets with more than N sinks, at most N behind each.
 
@@ -108,7 +125,7 @@ def signal(cell: libyosys.Cell, port: str) -> str:
 
 
 def main(script: str) -> None:
-    passes = NoteRegisters(), NameRegisters(), LimitFanout()      # Yosys knows them as long as they live
+    passes = NoteRegisters(), NameRegisters(), SortNames(), LimitFanout()      # Yosys knows them as long as they live
     design = libyosys.Design()
     for line in Path(script).read_text(encoding="utf-8").splitlines():
         if line.strip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +24,17 @@ def yosys_version() -> str:
     except metadata.PackageNotFoundError:
         raise SpecError("synthesis needs the Python package pyosys, which is not installed; "
                         "rm -r .venv && ./stillwater doctor") from None
+
+
+def yosys_rules(name: str) -> Path:
+    """A file of rules that Yosys brings, such as `techmap.v`; SpecError when the package has it not."""
+    yosys_version()
+    package = util.find_spec("pyosys")
+    path = Path(package.origin if package and package.origin else "").parent / "share" / name
+    if not path.is_file():
+        raise SpecError(f"the Python package pyosys must bring its rules {name}, and {path} is no file; "
+                        "rm -r .venv && ./stillwater doctor")
+    return path
 
 
 def starts() -> None:

@@ -76,10 +76,10 @@ class Timer:
             loads.append(self.spec.load_count * cell.pins[cell.inputs[0]].capacitance)
         return max(loads)
 
-    def trees(self, design: Design, propagated: bool) -> NetTrees:
-        """Of the design's nets; an ideal clock has no wires."""
+    def trees(self, design: Design, propagated: bool, detours: Mapping[str, float] | None = None) -> NetTrees:
+        """Of the design's nets; an ideal clock has no wires. detours: as of `NetTrees.stretched`."""
         without = () if propagated else [design.netlist.net_of["", self.spec.clock_port]]
-        return net_trees(design.placement, design.netlist, self.cells, without)
+        return net_trees(design.placement, design.netlist, self.cells, without).stretched(detours or {})
 
     def write_estimates(self, design: Design, trees: NetTrees, folder: Path, corners: Sequence[str]) -> dict[str, Path]:
         """Corner -> SPEF of estimated wires, as <corner>.spef in the folder."""

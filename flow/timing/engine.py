@@ -12,9 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
+from flow.compiled import TIMING
 from flow.physical.netlist import Netlist
 from flow.timing.arrays import NONE, Graph
-from flow.timing.compiled import jit
+from flow.timing.liberty import Library
 from flow.timing.spec import TimingSpec
 
 FAR = 1e30
@@ -101,17 +102,25 @@ def boundary(graph: Graph, netlist: Netlist, spec: TimingSpec, prefix: str, load
 def ideal_pins(graph: Graph, netlist: Netlist, clock: str) -> list[int]:
     """The pins that an ideal clock reaches at once, through buffers and gates as well."""
     number = {name: k for k, name in enumerate(graph.names)}
-    found, nets = [], [netlist.net_of["", clock]]
+    nets = clock_nets(netlist, {cell.name: cell for cell in graph.types.cells}, clock)
+    return [graph.pin(instance, pin, number) for net in nets for instance, pin in netlist.nets[net] if instance]
+
+
+def clock_nets(netlist: Netlist, library: Library, clock: str) -> list[str]:
+    """The nets of a clock, from its port through buffers, gates and logic to the registers."""
+    nets = [netlist.net_of["", clock]]
+    found = set(nets)
     for net in nets:
         for instance, pin in netlist.nets[net]:
             if not instance:
                 continue
-            cell = graph.types.cells[graph.kinds[number[instance]]]
-            found.append(graph.pin(instance, pin, number))
+            cell = library[netlist.instances[instance]]
             if not cell.pins[pin].is_output and (cell.is_clock_gate or not cell.is_sequential):
-                nets += [netlist.net_of[instance, output] for output in cell.outputs
-                         if (instance, output) in netlist.net_of and netlist.net_of[instance, output] not in nets]
-    return found
+                behind = [netlist.net_of[instance, output] for output in cell.outputs
+                          if (instance, output) in netlist.net_of]
+                nets += [other for other in behind if other not in found]
+                found.update(behind)
+    return nets
 
 
 class Engine:
@@ -142,7 +151,7 @@ class Engine:
         return (HoldTimes if self.hold else Times)(arrival, slew, required)
 
 
-@jit
+@TIMING.jit
 def look_up(tables, k, x, y):
     """A table at (x, y): linear between its points and beyond them."""
     values, rows, columns, counts = tables
@@ -162,7 +171,7 @@ def look_up(tables, k, x, y):
     return low * (1 - u) + high * u
 
 
-@jit
+@TIMING.jit
 def topological_order(kinds, base, pin_inst, net_of_pin, driver, node_first, node_pin, arc_first, arcs):
     """Instances in an order in which what an arc starts from is timed before; loops are left out."""
     n = len(kinds)
@@ -200,7 +209,7 @@ def topological_order(kinds, base, pin_inst, net_of_pin, driver, node_first, nod
     return order[:count]
 
 
-@jit
+@TIMING.jit
 def wires(kinds, base, pin_inst, node_first, parent, node_pin, ohm, node_pf, capacitance, port_pf):
     """Load of each net (pF) and Elmore's delay from its driver to each node (ns)."""
     n_nets, n_nodes = len(node_first) - 1, len(parent)
@@ -221,7 +230,7 @@ def wires(kinds, base, pin_inst, node_first, parent, node_pin, ohm, node_pf, cap
     return load, delay
 
 
-@jit
+@TIMING.jit
 def drive(p, hold, net_of_pin, node_first, node_pin, wire, arrival, slew):
     """From a driving pin to the sinks of its net."""
     net = net_of_pin[p]
@@ -236,7 +245,7 @@ def drive(p, hold, net_of_pin, node_first, node_pin, wire, arrival, slew):
                     slew[q, e] = np.sqrt(slew[p, e] ** 2 + (LN4 * wire[node]) ** 2)
 
 
-@jit
+@TIMING.jit
 def propagate(order, hold, kinds, base, net_of_pin, node_first, node_pin, load, wire, arc_first, arcs, tables,
               check_first, checks, at_input, input_driver, at_output, clocked, clock_slew, period, fall, uncertainty,
               driver, arrival, slew, required):
@@ -296,7 +305,7 @@ def propagate(order, hold, kinds, base, net_of_pin, node_first, node_pin, load, 
             require_at_driver(net, hold, driver, node_first, node_pin, wire, required)
 
 
-@jit
+@TIMING.jit
 def require_at_driver(net, hold, driver, node_first, node_pin, wire, required):
     """From the sinks of a net to its driver."""
     p = driver[net]
@@ -309,7 +318,7 @@ def require_at_driver(net, hold, driver, node_first, node_pin, wire, required):
                     required[p, e] = max(required[p, e], t) if hold else min(required[p, e], t)
 
 
-@jit
+@TIMING.jit
 def require(i, hold, kinds, base, net_of_pin, node_first, node_pin, load, wire, arc_first, arcs, tables, driver,
             arrival, slew, required):
     """From the outputs of an instance to its inputs."""

@@ -6,8 +6,8 @@ half of its capacitance is at either end. Every pin has the vias that lead from 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -39,14 +39,14 @@ class WireModel:
 def wire_model(estimates: Estimates, horizontal: tuple[str, ...] = ("met1", "met3"),
                vertical: tuple[str, ...] = ("met2", "met4")) -> WireModel:
     """The mean of the layers that wires of each direction run in; pins are contacted from the lowest upper layer."""
-    rates = [[np.mean([getattr(estimates.layers[layer], what) for layer in layers])
-              for layers in (horizontal, vertical)] for what in ("ohm_per_um", "femtofarad_per_um")]
+    sideways, upwards = estimates.mean(*horizontal), estimates.mean(*vertical)
     pin_ohm, lower = 0.0, PIN_LAYER
     while lower != vertical[0]:
         upper = next(pair[1] for pair in estimates.cut_ohm if pair[0] == lower)
         pin_ohm += estimates.cut_ohm[lower, upper]
         lower = upper
-    return WireModel(*(float(rate) for pair in rates for rate in pair), pin_ohm)
+    return WireModel(sideways.ohm_per_um, upwards.ohm_per_um, sideways.femtofarad_per_um, upwards.femtofarad_per_um,
+                     pin_ohm)
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,12 @@ class NetTrees:
     def net_of_node(self) -> np.ndarray:
         """(n_nodes,) the net's number."""
         return np.repeat(np.arange(len(self.names)), np.diff(self.trees.first))
+
+    def stretched(self, detours: Mapping[str, float]) -> NetTrees:
+        """The trees with the wires of some nets longer than they need to be: net -> length over that of its tree."""
+        factor = np.array([detours.get(name, 1.0) for name in self.names])[self.net_of_node]
+        dx, dy = (np.rint(axis * factor).astype(np.int64) for axis in (self.trees.dx, self.trees.dy))
+        return replace(self, trees=replace(self.trees, dx=dx, dy=dy))
 
     def segments(self, model: WireModel) -> tuple[np.ndarray, np.ndarray]:
         """(n_nodes,) ohm and fF of the wire from each node to its parent; the vias of pins are in it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flow.timing.compiled import jit
+from flow.compiled import TIMING
 
 MOST_PINS = 64
 """Larger nets get no extra nodes."""
@@ -67,7 +67,7 @@ def build_trees(first_pin: np.ndarray, x: np.ndarray, y: np.ndarray) -> Trees:
                  nx, ny)
 
 
-@jit
+@TIMING.jit
 def grow_all(first_pin, x, y, room, parent, pin, nx, ny, n_nodes, most):
     """`grow` of every net; parents count from the net's first node."""
     for net in range(len(n_nodes)):
@@ -77,7 +77,7 @@ def grow_all(first_pin, x, y, room, parent, pin, nx, ny, n_nodes, most):
             n_nodes[net] = grow(x[a:b], y[a:b], a, parent[r:end], pin[r:end], nx[r:end], ny[r:end], b - a <= most)
 
 
-@jit
+@TIMING.jit
 def nearest(px, py, c, parent, nx, ny):
     """The point of the box of the edge above node c that is nearest to (px, py), and how far it is."""
     p = parent[c]
@@ -88,7 +88,7 @@ def nearest(px, py, c, parent, nx, ny):
     return abs(px - qx) + abs(py - qy), qx, qy
 
 
-@jit
+@TIMING.jit
 def grow(x, y, offset, parent, pin, nx, ny, split):
     """The tree of one net into the arrays, parents first; the number of its nodes."""
     n = len(x)
@@ -144,7 +144,7 @@ def grow(x, y, offset, parent, pin, nx, ny, split):
     return count
 
 
-@jit
+@TIMING.jit
 def parents_first(n, parent, pin, nx, ny):
     """Orders the nodes so that a parent comes before its children; the driver stays first."""
     depth = np.zeros(n, np.int64)
