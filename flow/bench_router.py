@@ -20,12 +20,14 @@ from flow.physical.technology import Technology, load_technology
 from flow.physical.verilog import load_netlist
 from flow.place.engine import Desk, place_cells, place_pins
 from flow.place.spec import PlaceSpec
+from flow.route.check import find_faults
 from flow.route.router import route_design
 from flow.step import Work
 from flow.steps.synthesis import DesignSources, map_design
 from flow.synthesis.library import load_library
 from flow.synthesis.script import NETLIST
 from flow.synthesis.spec import SynthesisSpec, why_not
+from golden.spec import SpecError
 
 LANES = (5, 11, 22, 44)
 """Multiply-accumulators in the arrays that are measured."""
@@ -112,7 +114,11 @@ def measure_router(pdk: Pdk, folder: Path, lanes: Sequence[int] = LANES,
     speeds = []
     for number, (placement, netlist) in zip(lanes, arrays, strict=True):
         start = time.process_time()
-        report = route_design(placement, netlist, cells, technology, TOP).report
+        routed = route_design(placement, netlist, cells, technology, TOP)
+        faults = find_faults(routed.placement, routed.netlist, routed.routes, cells, technology)
+        if faults:
+            raise SpecError(f"an array must come out clean, and {number} lanes have {len(faults)} faults: {faults[0]}")
+        report = routed.report
         speeds.append(RouterSpeed(number, report.n_nets, time.process_time() - start, report.rounds,
                                   report.wirelength_um, report.detour))
         tell(speeds[-1])

@@ -23,10 +23,11 @@ from flow.steps.lvs import run_lvs
 from flow.steps.place import run_place
 from flow.steps.power import run_power
 from flow.steps.repair import run_repair
-from flow.steps.route import run_route
+from flow.steps.route import Mending, run_route
 from flow.steps.sram import run_sram, run_timing
 from flow.steps.sta import run_sta
 from flow.steps.synthesis import run_equivalence, run_synthesis
+from flow.steps.wires import run_wires
 from golden.spec import SpecError
 
 
@@ -83,7 +84,12 @@ def hold(chip: Chip) -> Metrics:
 
 
 def route(chip: Chip) -> Metrics:
-    return run_route(chip.result("hold", "hold.def"), chip.pdk, chip.macro_views, chip.folder, chip.spec.route)
+    return run_route(chip.result("hold", "hold.def"), chip.pdk, chip.macro_views, chip.folder, chip.spec.route,
+                     Mending(chip.spec.timing, chip.spec.repair))
+
+
+def wires(chip: Chip) -> Metrics:
+    return run_wires(chip.result("route", "route.def"), chip.pdk, chip.macro_views, chip.folder)
 
 
 def gds(chip: Chip) -> Metrics:
@@ -161,6 +167,8 @@ STAGES = (
         f"{m['route__net']:,} nets, {m['route__wirelength'] / 1e3:,.0f} mm, {m['route__wirelength__detour']:.3f} x "
         f"half perimeters, {m['antenna__violating__nets']} antennas")),
     Stage("gds", ("route",), gds, lambda m: f"{m['design__instance__count__fill']:,} fill cells"),
+    Stage("wires", ("route",), wires, lambda m: (
+        f"{m['route__net']:,} nets, {m['route__drc_errors']} opens, shorts or shapes too near")),
     Stage("gatesim", ("route",), gatesim, lambda m: (
         f"{m['gatesim__compared__count']:,} values of {m['gatesim__sequence__count']:,} sequences equal to golden, "
         f"{m['gatesim__compared__count__simulator:icarus']:,} under Icarus")),

@@ -1,8 +1,8 @@
 """Clock trees: what they must be on small designs, what they refuse, and a check that finds what is wrong."""
 
 from functools import cache
+from types import SimpleNamespace
 
-import msgspec
 import numpy as np
 import pytest
 from clock_designs import SLOW, TYPICAL, Drawing, clock_kit, gated, liberty_folder, place, registers
@@ -204,16 +204,16 @@ def test_every_corner_is_timed():
     assert tree.timings[TYPICAL].skew < 0.1
 
 
-def test_smaller_groups_are_tried_when_the_skew_is_not_met(monkeypatch):
-    drawing, tried = object(), []
+@pytest.mark.parametrize("skews, tried, chosen", [
+    ({20: 0.2}, [20], 20), ({20: 0.4, 16: 0.3}, [20, 16], 16), ({20: 0.5, 16: 0.4, 12: 0.45}, [20, 16, 12], 16),
+])
+def test_smaller_groups_are_tried_until_the_goal_is_met(monkeypatch, skews, tried, chosen):
+    asked = []
 
     def fake(design, kit, spec):
-        tried.append(spec.fanout_limit)
-        if spec.fanout_limit > 12:
-            raise engine.SkewError(f"skew of {spec.fanout_limit}")
-        return drawing
+        asked.append(spec.fanout_limit)
+        return SimpleNamespace(timings={SLOW: SimpleNamespace(skew=skews[spec.fanout_limit])}, of=spec.fanout_limit)
 
     monkeypatch.setattr(engine, "make_clock_tree", fake)
-    assert engine.find_clock_tree(None, None, SPEC) is drawing and tried == [20, 16, 12]
-    with pytest.raises(engine.SkewError, match="skew of 30"):
-        engine.find_clock_tree(None, None, msgspec.structs.replace(SPEC, fanout_limit=30))
+    design = SimpleNamespace(netlist=SimpleNamespace(top="drawn"))
+    assert engine.find_clock_tree(design, None, SPEC).of == chosen and asked == tried

@@ -8,7 +8,7 @@ from physical_kit import LIBRARY
 from test_clock import SPEC, build, judge
 
 from flow.clock.check import check_tree
-from flow.clock.engine import make_clock_tree
+from flow.clock.engine import find_clock_tree, make_clock_tree
 from flow.clock.spec import ClockSpec
 from flow.physical.design import Design, Placed
 from flow.place.fill import find_gaps
@@ -36,7 +36,8 @@ def test_demands_that_make_no_sense_are_refused(demands, message):
     ({"buffers": ("clkbuf_99",)}, "must be buffers that may be placed, not clkbuf_99: it is no cell of the kit"),
     ({"buffers": ("nand2_1",)}, "may be placed, not nand2_1: it does not copy one input to one output"),
     ({"offsets_ns": {"f99": 0.1}}, "offsets must be of instances or cells that the clock of drawn reaches, not f99"),
-    ({"skew_limit_ns": 0.01, "buffers": ("clkbuf_8",), "tuning": ()},
+    ({"skew_goal_ns": 0.4, "skew_limit_ns": 0.3}, "skew_goal_ns must be at most skew_limit_ns=0.3, not 0.4"),
+    ({"skew_goal_ns": 0.01, "skew_limit_ns": 0.01, "buffers": ("clkbuf_8",), "tuning": ()},
      "skew of the clock of drawn must be at most 0.01 ns .*, and is 0"),
     ({"slew_limit_ns": 0.06, "buffers": ("clkbuf_4",)}, "drives none of what is left within slew_limit_ns=0.06"),
 ])
@@ -48,7 +49,7 @@ def test_what_cannot_be_done_is_refused(demands, message):
     design = Design(design.placement, replace(netlist, ports={**netlist.ports, "none": "input"}))
     design.placement.ports["none"] = design.placement.ports["e"]
     with pytest.raises(SpecError, match=message):
-        make_clock_tree(design, clock_kit(), ClockSpec(**demands))
+        find_clock_tree(design, clock_kit(), ClockSpec(**demands))
 
 
 def test_a_sink_without_a_place_is_refused():

@@ -45,9 +45,11 @@ def test_pieces_of_a_routed_layout_have_the_capacitance_of_their_field(drawn_tab
     networks = build_networks(design, cells, technology, ohms_of(technology, 25.0))
     rng, core = random.Random(5), placement.core
     pieces, nets = [], []
-    for _ in range(N_PIECES):
+    while len(pieces) < N_PIECES:
         x, y = rng.randrange(core.x0, core.x1 - SIZE), rng.randrange(core.y0, core.y1 - SIZE)
         piece = cut_piece(design, cells, networks, technology, x, y, SIZE)
+        if not len(piece.rects):                  # nothing is routed there
+            continue
         truth = np.diag(field_capacitance(piece))
         ground, pairs, values = capacitances(mirrored_scene(piece), drawn_tables)
         found = ground[:, 1].copy()

@@ -18,7 +18,8 @@ from flow.gates.expression import parse_expression
 from flow.gates.functions import CellFunction, Storage, cell_functions
 from flow.gates.kernel import Kernel
 from flow.gates.load import load_gates
-from flow.gates.observer import register_nets
+from flow.gates.observer import build_observer, register_nets
+from flow.gates.shell import shell_text
 from flow.gates.spec import GateSimSpec
 from flow.pdk.config import load_pdk_config
 from flow.pdk.liberty import cell_text, load_packed
@@ -297,3 +298,12 @@ def test_renamed_registers_are_refused(made, kit, tiny, gates, tmp_path):
     path.write_text(write_netlist(gates.netlist).replace("core__", "other__"))
     with pytest.raises(SpecError, match="a step has renamed them"):
         run_gatesim(tiny, path, kit, made[1], tmp_path, QUICK)
+
+
+@pytest.mark.eda
+def test_the_observer_is_the_same_however_pyrtl_has_named_its_wires(gates):
+    texts = set()
+    for _ in range(2):
+        block = build_core(gates.design, gates.case.qmodel)
+        texts.add(shell_text(gates.netlist, build_observer(block, gates.netlist)))
+    assert len(texts) == 1

@@ -9,7 +9,7 @@ from timing_kit import FAST, LOGIC, SLOW, chain, fan, liberty_text, timer, write
 
 from flow.characterise.liberty_read import parse_liberty
 from flow.extract.estimates import Estimates, WireRc
-from flow.extract.spef import check_rc_net
+from flow.extract.spef import check_rc_net, write_spef
 from flow.physical.def_write import write_def
 from flow.physical.technology import load_technology
 from flow.steps.sta import run_sta
@@ -20,6 +20,7 @@ from flow.timing.liberty import read_cells
 from flow.timing.reports import check_constrained, parse_report
 from flow.timing.sdc import write_sdc
 from flow.timing.spec import TimingSpec
+from flow.timing.tree_spef import TreeSpef
 from flow.timing.trees import build_trees
 from golden.spec import SpecError
 
@@ -177,6 +178,16 @@ def test_estimated_nets_have_the_wires_between_their_pins():
     length = trees.trees.dx[trees.trees.first[1]:trees.trees.first[2]].sum() / 1000
     assert model.pin_ohm == 13.0 and resistor.ohm >= 13.0 + 0.5 * length
     assert sum(net.femtofarad for net in nets.values()) == pytest.approx(trees.trees.length_nm / 1000 * 0.1)
+
+
+@pytest.mark.eda            # compiles
+def test_the_spef_of_trees_is_that_of_their_networks():
+    design = fan(9)
+    trees = net_trees(design.placement, design.netlist, CELLS).stretched({"s": 1.7})
+    text = TreeSpef(design.netlist, CELLS, trees)
+    for corner, factor in (("min", 1.0), ("max", 1.37)):
+        model = replace(wire_model(ESTIMATES), h_ohm=0.8 * factor, v_femtofarad=0.21 * factor)
+        assert text.text(model, corner) == write_spef(design.netlist, CELLS, trees.rc_nets(model), corner)
 
 
 def test_libraries_become_arcs_and_checks():

@@ -58,29 +58,28 @@ class ClockTree:
     moved: Mapping[str, int]
 
 
-class SkewError(SpecError):
-    """The tree is whole, but its sinks get the clock too far apart."""
-
-
 def find_clock_tree(design: Design, kit: Kit, spec: ClockSpec) -> ClockTree:
-    """The first tree within the limits: of groups as large as the spec allows, else of smaller ones.
+    """The first tree that meets the goal: of groups as large as the spec allows, else of smaller ones; when none does,
+    the one with the least skew.
 
-    SpecError as of `make_clock_tree`; SkewError, of the first tree, when none of them meets the skew.
+    SpecError as of `make_clock_tree` when that has more than the limit.
     """
-    first: SkewError | None = None
+    best: ClockTree | None = None
     for share in FANOUT_SHARES:
         fanout = max(2, round(share * spec.fanout_limit))
-        try:
-            return make_clock_tree(design, kit, msgspec.structs.replace(spec, fanout_limit=fanout))
-        except SkewError as error:
-            first = first or error
-    raise first
+        tree = make_clock_tree(design, kit, msgspec.structs.replace(spec, fanout_limit=fanout))
+        if best is None or tree.timings[spec.corner].skew < best.timings[spec.corner].skew:
+            best = tree
+        if best.timings[spec.corner].skew <= spec.skew_goal_ns:
+            break
+    check_skew(best.timings[spec.corner], design.netlist.top, spec)
+    return best
 
 
 def make_clock_tree(design: Design, kit: Kit, spec: ClockSpec) -> ClockTree:
     """Builds, places, names and times the clock tree of a placed design.
 
-    SpecError: a clock that drives nothing, sinks without a place, names that are taken, limits that cannot be met.
+    SpecError: a clock that drives nothing, sinks without a place, names that are taken, slews that cannot be met.
     """
     scene = make_scene(design, kit, spec)
     clock = trace_clock(design.netlist, kit.cells, scene.corner.library, spec.port)
@@ -141,7 +140,7 @@ def check_offsets(clock: ClockNet, netlist: Netlist, spec: ClockSpec) -> None:
 
 
 def check_limits(timing: Timing, scene: Scene) -> None:
-    """SpecError when slew or skew are not met, with what was reached."""
+    """SpecError when a slew is not met, with what was reached."""
     spec, top, library = scene.spec, scene.netlist.top, scene.corner.library
     for node, signal in timing.at.items():
         limit = min(spec.slew_limit_ns, library[node.cell].max_slew.get(node.input, spec.slew_limit_ns)
@@ -150,10 +149,14 @@ def check_limits(timing: Timing, scene: Scene) -> None:
             raise SpecError(f"slews of the clock of {top} must be at most {limit} ns at {timing.corner}, and "
                             f"{'/'.join(node.pin)} has {max(signal.slew):.3f}; raise slew_limit_ns if that is what "
                             "limits it, or allow stronger buffers (clock: buffers)")
+
+
+def check_skew(timing: Timing, top: str, spec: ClockSpec) -> None:
+    """SpecError when there is more than may be."""
     if timing.skew > spec.skew_limit_ns:
         arrivals = timing.arrivals
         first, last = ("/".join(choose(arrivals, key=arrivals.__getitem__).pin) for choose in (min, max))
-        raise SkewError(f"the skew of the clock of {top} must be at most {spec.skew_limit_ns} ns at {timing.corner}, "
+        raise SpecError(f"the skew of the clock of {top} must be at most {spec.skew_limit_ns} ns at {timing.corner}, "
                         f"and is {timing.skew:.3f}, from {first} to {last}; raise skew_limit_ns, allow more kinds of "
                         "buffers (clock: buffers, tuning), or less fanout")
 

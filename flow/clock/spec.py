@@ -27,8 +27,9 @@ class ClockSpec(Spec, frozen=True, kw_only=True):
     tuning:         more cells that may take a buffer's place where that brings arrivals together.
     slew_limit_ns:  20 to 80 % of the supply, as the library counts it, at every pin of the tree.
     fanout_limit:   pins that one buffer drives.
-    skew_limit_ns:  latest less earliest arrival; a tree that does not meet it is an error. Repair counts on as much
+    skew_goal_ns:   latest less earliest arrival that is worked for. Repair counts on as much
                     (flow.timing.spec: skew_ns).
+    skew_limit_ns:  a tree with more is an error; between the two, the timing of the layout says whether it will do.
     input_slew_ns:  of the clock at the port.
     offsets_ns:     instance or cell -> its clock's latency inside of it: its pin gets the clock earlier by that much
                     (later when negative).
@@ -40,7 +41,8 @@ class ClockSpec(Spec, frozen=True, kw_only=True):
     tuning: tuple[str, ...] = ("clkbuf_2", "buf_4", "buf_6", "buf_8")
     slew_limit_ns: float = 0.5
     fanout_limit: int = 20
-    skew_limit_ns: float = 0.3
+    skew_goal_ns: float = 0.3
+    skew_limit_ns: float = 0.6
     input_slew_ns: float = 0.15
     offsets_ns: Mapping[str, float] = {}
 
@@ -52,9 +54,12 @@ class ClockSpec(Spec, frozen=True, kw_only=True):
         if len(set(every)) != len(every):
             raise SpecError(f"buffers and tuning must name each cell once, not {', '.join(every)}")
         for what, value, (low, high) in (("slew_limit_ns", self.slew_limit_ns, SLEW_RANGE_NS),
+                                         ("skew_goal_ns", self.skew_goal_ns, SKEW_RANGE_NS),
                                          ("skew_limit_ns", self.skew_limit_ns, SKEW_RANGE_NS),
                                          ("input_slew_ns", self.input_slew_ns, SLEW_RANGE_NS),
                                          *((f"offsets_ns of {name}", offset, OFFSET_RANGE_NS)
                                            for name, offset in self.offsets_ns.items())):
             if not (math.isfinite(value) and low <= value <= high):
                 raise SpecError(f"{what} must be {low} to {high}, not {value}")
+        if self.skew_goal_ns > self.skew_limit_ns:
+            raise SpecError(f"skew_goal_ns must be at most skew_limit_ns={self.skew_limit_ns}, not {self.skew_goal_ns}")

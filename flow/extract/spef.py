@@ -8,7 +8,7 @@ standard says; OpenSTA takes it to ground in each (`-coupling_reduction_factor`,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -111,23 +111,12 @@ def write_spef(netlist: Netlist, cells: Cells, nets: Iterable[RcNet], corner: st
     netlist, is there twice, or has a pin that no resistor reaches.
     """
     nets = list(nets)
-    numbers = {net.name: number for number, net in enumerate(nets, 1)}
-    unknown = [net.name for net in nets if net.name not in netlist.nets]
-    if unknown or len(numbers) < len(nets):
-        raise SpecError(f"nets of a SPEF must be in the netlist of {netlist.top}, each once; "
-                        f"{f'unknown are {shortened(unknown)}' if unknown else 'one is there twice'}")
-    for instance in netlist.instances:
-        numbers[instance, "instance"] = len(numbers) + 1
-    writer = _Writer(netlist, cells, numbers)
-    lines = [*_head(netlist.top, corner), "*NAME_MAP", ""]
-    lines += [f"*{numbers[net.name]} {_net_name(net.name, netlist)}" for net in nets]
-    lines += [f"*{numbers[name, 'instance']} {escape(name)}" for name in netlist.instances]
-    lines += ["", "*PORTS", ""]
-    lines += [f"{port_name(port)} {DIRECTIONS[direction]}" for port, direction in netlist.ports.items()]
-    return "\n".join(chain(lines, *(writer.net(net) for net in nets), [""]))
+    names = SpefNames(netlist, cells, [net.name for net in nets])
+    return "\n".join(chain(spef_head(netlist.top, corner), names.lines(), *(_net(net, names) for net in nets), [""]))
 
 
-def _head(top: str, corner: str) -> Iterator[str]:
+def spef_head(top: str, corner: str) -> Iterator[str]:
+    """The lines before the names."""
     yield '*SPEF "IEEE 1481-1998"'
     yield f'*DESIGN "{top}"'
     yield '*DATE "Thu Jan 1 00:00:00 1970"'                     # a time would make every run's bytes differ
@@ -164,43 +153,62 @@ def port_name(port: str) -> str:
     return f"{escape(bit[1])}[{bit[2]}]" if bit else escape(port)
 
 
-def _net_name(net: str, netlist: Netlist) -> str:
-    return port_name(net) if net in netlist.ports else escape(net)
+class SpefNames:
+    """What stands in a SPEF for nets, instances and pins: numbers, by a list at its beginning.
 
+    SpecError for a net that is no net of the netlist or is there twice.
+    """
 
-class _Writer:
-    """Writes one net after the other."""
+    def __init__(self, netlist: Netlist, cells: Cells, nets: Sequence[str]):
+        self.netlist, self.cells, self.nets = netlist, cells, nets
+        self.numbers = {net: number for number, net in enumerate(nets, 1)}
+        unknown = [net for net in nets if net not in netlist.nets]
+        if unknown or len(self.numbers) < len(nets):
+            raise SpecError(f"nets of a SPEF must be in the netlist of {netlist.top}, each once; "
+                            f"{f'unknown are {shortened(unknown)}' if unknown else 'one is there twice'}")
+        self.instances = {name: number for number, name in enumerate(netlist.instances, len(nets) + 1)}
 
-    def __init__(self, netlist: Netlist, cells: Cells, numbers: dict):
-        self.netlist, self.cells, self.numbers = netlist, cells, numbers
+    def lines(self) -> Iterator[str]:
+        """The lists of names and ports."""
+        yield from ("*NAME_MAP", "")
+        yield from (f"*{number} {port_name(net) if net in self.netlist.ports else escape(net)}"
+                    for net, number in self.numbers.items())
+        yield from (f"*{number} {escape(name)}" for name, number in self.instances.items())
+        yield from ("", "*PORTS", "")
+        yield from (f"{port_name(port)} {DIRECTIONS[direction]}" for port, direction in self.netlist.ports.items())
 
     def node(self, net: str, node: Node) -> str:
+        """A node of a net."""
         if isinstance(node, int):
             return f"*{self.numbers[net]}:{node}"
         instance, pin = node
-        return f"*{self.numbers[instance, 'instance']}:{pin}" if instance else port_name(pin)
+        return f"*{self.instances[instance]}:{pin}" if instance else port_name(pin)
 
-    def net(self, net: RcNet) -> Iterator[str]:
-        """*D_NET to *END."""
-        pins = self.netlist.nets[net.name]
-        check_rc_net(net, pins)
-        yield f"\n*D_NET *{self.numbers[net.name]} {_number(net.femtofarad)}\n\n*CONN"
-        for instance, pin in pins:
+    def connections(self, net: str) -> Iterator[str]:
+        """A line for each pin of a net."""
+        for instance, pin in self.netlist.nets[net]:
             if not instance:
                 yield f"*P {port_name(pin)} {DIRECTIONS[self.netlist.ports[pin]]}"
             else:
                 cell = self.netlist.instances[instance]
                 direction = DIRECTIONS[self.cells[cell].pins[pin].direction]
-                yield f"*I {self.node(net.name, (instance, pin))} {direction} *D {cell}"
-        yield "\n*CAP"
-        for number, capacitor in enumerate(net.capacitors, 1):
-            other = f" {self.node(*capacitor.other)}" if capacitor.other else ""
-            yield f"{number} {self.node(net.name, capacitor.node)}{other} {_number(capacitor.femtofarad)}"
-        yield "\n*RES"
-        for number, resistor in enumerate(net.resistors, 1):
-            yield (f"{number} {self.node(net.name, resistor.a)} {self.node(net.name, resistor.b)} "
-                   f"{_number(resistor.ohm)}")
-        yield "*END"
+                yield f"*I *{self.instances[instance]}:{pin} {direction} *D {cell}"
+
+
+def _net(net: RcNet, names: SpefNames) -> Iterator[str]:
+    """*D_NET to *END."""
+    check_rc_net(net, names.netlist.nets[net.name])
+    yield f"\n*D_NET *{names.numbers[net.name]} {_number(net.femtofarad)}\n\n*CONN"
+    yield from names.connections(net.name)
+    yield "\n*CAP"
+    for number, capacitor in enumerate(net.capacitors, 1):
+        other = f" {names.node(*capacitor.other)}" if capacitor.other else ""
+        yield f"{number} {names.node(net.name, capacitor.node)}{other} {_number(capacitor.femtofarad)}"
+    yield "\n*RES"
+    for number, resistor in enumerate(net.resistors, 1):
+        yield (f"{number} {names.node(net.name, resistor.a)} {names.node(net.name, resistor.b)} "
+               f"{_number(resistor.ohm)}")
+    yield "*END"
 
 
 def _number(value: float) -> str:

@@ -9,7 +9,7 @@ stands between registers and probes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyrtl
@@ -61,14 +61,19 @@ def build_observer(block: Block, netlist: Netlist) -> Observer:
                         "and has none: a step has renamed them")
     cone = pyrtl.synthesize(update_working_block=False, merge_io_vectors=False, block=_cone(block, nets))
     gates, flops, probes, replayed = [], {}, {}, []
-    name_of = _names(cone, netlist, nets)
-    for net in sorted(cone.logic, key=lambda net: net.dests[0].name):
-        if net.op not in TABLES:
-            raise SpecError(f"a probe must follow from registers by logic, not by {net.op!r}")
-        gates.append((name_of(net.dests[0]), tuple(map(name_of, net.args)), TABLES[net.op]))
-    for wire in sorted(cone.wirevector_subset(Const), key=lambda wire: wire.name):
-        gates.append((name_of(wire), (), int(wire.val)))
-    for wire in sorted(cone.wirevector_subset(Output), key=lambda wire: _by_bit(wire.name)):
+    outputs = sorted(cone.wirevector_subset(Output), key=lambda wire: _by_bit(wire.name))
+    source, _ = cone.net_connections()
+    order = _causes_first(source, outputs)
+    name_of = _names(order, netlist, nets)
+    for wire in order:
+        if isinstance(wire, Const):
+            gates.append((name_of(wire), (), int(wire.val)))
+        elif not isinstance(wire, Input):
+            net = source[wire]
+            if net.op not in TABLES:
+                raise SpecError(f"a probe must follow from registers by logic, not by {net.op!r}")
+            gates.append((name_of(wire), tuple(map(name_of, net.args)), TABLES[net.op]))
+    for wire in outputs:
         name, bit = _by_bit(wire.name)
         if name.startswith(PROBE):
             probes[name] = (*probes.get(name, ()), name_of(wire))
@@ -92,14 +97,31 @@ def _by_bit(name: str) -> tuple[str, int]:
     return (match[1], int(match[2])) if match else (name, 0)
 
 
-def _names(cone: Block, netlist: Netlist, nets: Mapping[str, Mapping[int, str]]):
-    """Wire of the cone -> net: of the netlist for its registers and ports, else an own one."""
-    inputs = {wire.name for wire in cone.wirevector_subset(Input)}
+def _causes_first(source: Mapping[WireVector, LogicNet], outputs: Sequence[WireVector]) -> list[WireVector]:
+    """The outputs and all that they follow from, each wire behind those that it follows from.
+
+    PyRTL keeps logic in sets and counts the names of its wires through the process: neither is the same in two runs.
+    """
+    order: dict[WireVector, None] = {}
+    front = list(reversed(outputs))
+    while front:
+        wire = front.pop()
+        causes = [cause for cause in (source[wire].args if wire in source else ()) if cause not in order]
+        if causes:
+            front += [wire, *reversed(causes)]
+        else:
+            order[wire] = None
+    return list(order)
+
+
+def _names(order: Sequence[WireVector], netlist: Netlist, nets: Mapping[str, Mapping[int, str]]):
+    """Wire of the cone -> net: of the netlist for its registers and ports, else an own one, numbered in this order."""
+    number = {wire: str(at) for at, wire in enumerate(order)}
 
     def name_of(wire: WireVector) -> str:
         name, bit = _by_bit(wire.name)
-        if wire.name not in inputs:
-            return _own(wire.name)
+        if not isinstance(wire, Input):
+            return _own(number[wire])
         for port in (wire.name, f"{name}[{bit}]"):
             if netlist.ports.get(port) == "input":
                 return netlist.net_of["", port]

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flow.physical.abstract import Cells
 from flow.physical.design import Design
+from flow.physical.technology import Technology
 from flow.repair.bench import Bench, Kit
 from flow.repair.rebuffer import rebuffer
 from flow.repair.resize import SIZE_PRICE, improve_sizes
@@ -62,7 +64,8 @@ def mend(design: Design, shop: Workshop, kit: Kit, spec: RepairSpec, *, propagat
         if not now.near:
             break
         bench = Bench(kit, now.design, propagated=propagated, detours=now.seen)
-        better = _mend_once(bench, shop, wanted, spec.mend_share, f"{prefix}_{number}")
+        limits = Limits.of(bench, wanted, spec.mend_share, held_cells(bench))
+        better = mend_once(bench, shop.timer.cells, shop.technology, wanted, limits, f"{prefix}_{number}")
         if better is now.design:
             break
         now = _judged(better, shop, kit, wanted, spec.mend_share, f"{prefix}_{number}", propagated, now.seen)
@@ -80,7 +83,7 @@ def _judged(design: Design, shop: Workshop, kit: Kit, wanted: Demands, share: fl
              if design.netlist.net_of[_pin(found.pin)] not in clock]
     bench = Bench(kit, design, propagated=propagated, detours=detours)
     times = bench.time()
-    near = Limits.of(bench, wanted, share, _held_cells(bench)).nets(bench, times)
+    near = Limits.of(bench, wanted, share, held_cells(bench)).nets(bench, times)
     seen = {**seen, **{net: max(length, seen.get(net, 1.0)) for net, length in detours.items()}}
     return Mended(design, detours, seen, report, len(report.slews) + len(loads), len(near),
                   bench.missing(times, wanted.goal, wanted.max_slew))
@@ -96,10 +99,12 @@ def _words(mended: Mended) -> str:
             f"load, {mended.near} nets near to that, {len(mended.detours)} nets on detours")
 
 
-def _mend_once(bench: Bench, shop: Workshop, wanted: Demands, share: float, prefix: str) -> Design:
-    """The bench's design with sizes and buffers for nets beyond `share` of a limit; itself when there are none."""
-    held = _held_cells(bench)
-    limits = Limits.of(bench, wanted, share, held)
+def mend_once(bench: Bench, cells: Cells, technology: Technology, wanted: Demands, limits: Limits,
+              prefix: str) -> Design:
+    """The bench's design with sizes and buffers for nets beyond the limits; itself when there are none.
+
+    prefix: of the names of new buffers. SpecError when a cell finds no room.
+    """
     before, times = bench.design, bench.time()
     if not len(limits.nets(bench, times)):
         return before
@@ -111,7 +116,7 @@ def _mend_once(bench: Bench, shop: Workshop, wanted: Demands, share: float, pref
         after = rebuffer(sized, (sized, times), wanted.max_slew, wanted.load_share, wanted.goal, PRICE, nets, prefix)
     if after.netlist == before.netlist:
         return before
-    return seat_cells(before, after, shop.timer.cells, shop.technology, held)
+    return seat_cells(before, after, cells, technology, held_cells(bench))
 
 
 @dataclass(frozen=True)
@@ -129,10 +134,15 @@ class Limits:
 
     @classmethod
     def of(cls, bench: Bench, wanted: Demands, share: float, held: Collection[str]) -> Limits:
-        clock = set(_clock_nets(bench))
         return cls(share * bench.kit.timer.spec.max_slew_ns, wanted.load_share, wanted.goal / 2,
-                   np.array([name not in clock for name in bench.graph.nets], bool),
-                   np.array([name not in held for name in bench.graph.names], bool))
+                   *cls.masks(bench, held))
+
+    @staticmethod
+    def masks(bench: Bench, held: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
+        """`data` and `free`."""
+        clock = set(_clock_nets(bench))
+        return (np.array([name not in clock for name in bench.graph.nets], bool),
+                np.array([name not in held for name in bench.graph.names], bool))
 
     def nets(self, bench: Bench, times: Times) -> np.ndarray:
         """Numbers of the nets beyond a limit."""
@@ -157,7 +167,7 @@ def _clock_nets(bench: Bench) -> list[str]:
     return clock_nets(bench.design.netlist, library, bench.kit.timer.spec.clock_port)
 
 
-def _held_cells(bench: Bench) -> set[str]:
+def held_cells(bench: Bench) -> set[str]:
     """Instances that drive the clock's nets, and all that is fixed."""
     netlist, cells = bench.design.netlist, bench.kit.timer.cells
     drivers = [netlist.driver(net, cells) for net in _clock_nets(bench)]

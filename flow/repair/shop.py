@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from flow.physical.design import Design
@@ -11,7 +12,7 @@ from flow.physical.technology import Technology
 from flow.place.engine import Desk, improve_cells
 from flow.place.spec import PlaceSpec
 from flow.repair.bench import Kit
-from flow.repair.detours import find_detours
+from flow.repair.detours import Outlook
 from flow.repair.spec import RepairSpec
 from flow.timing.analyse import Timer
 from flow.timing.engine import clock_nets
@@ -69,7 +70,11 @@ class Workshop:
     def detours(self, design: Design, *, propagated: bool) -> dict[str, float]:
         """Net -> length over that of its tree, of nets that the router will lead around full places."""
         without = () if propagated else self.clock_nets(design)
-        return find_detours(design, self.timer.trees(design, propagated), self.timer.cells, self.technology, without)
+        return self._outlook.detours(design, self.timer.trees(design, propagated), without)
+
+    @cached_property
+    def _outlook(self) -> Outlook:
+        return Outlook(self.timer.cells, self.technology)
 
     def legal(self, design: Design) -> Design:
         """The design with all standard cells on sites of rows, near where they were."""

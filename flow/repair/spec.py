@@ -15,7 +15,8 @@ class RepairSpec(Spec, frozen=True, kw_only=True):
     load_share:   of the library's limits of load.
     rounds:       of sizing after each placing of buffers.
     mendings:     rounds of mending what is beyond its limits in legal places, at most.
-    mend_share:   of the limit of slew: edges slower than that are mended.
+    mend_share:   of the limit of slew: edges slower than that are mended. Where wires lie close, routed ones have had
+                  up to 1.4 times the capacitance of the estimate.
     """
 
     goal_share: float = 0.05
@@ -23,7 +24,7 @@ class RepairSpec(Spec, frozen=True, kw_only=True):
     load_share: float = 0.85
     rounds: int = 20
     mendings: int = 4
-    mend_share: float = 0.8
+    mend_share: float = 0.7
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.goal_share) and 0 <= self.goal_share < 0.5):

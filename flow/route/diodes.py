@@ -81,3 +81,11 @@ def _way(gap: tuple, width: int, x: int, y: int) -> int:
     """How far a cell in a gap would be from x; y is where the bottom of its row would best be."""
     row, x0, x1 = gap
     return abs(min(max(x, x0 + width // 2), x1 - width // 2) - x) + abs(row.y - y)
+
+
+def without_diodes(netlist: Netlist) -> Netlist:
+    """The netlist as it was before `add_diodes`."""
+    return replace(netlist,
+                   instances={name: cell for name, cell in netlist.instances.items() if not name.startswith(PREFIX)},
+                   nets={net: tuple(pin for pin in pins if not pin[0].startswith(PREFIX))
+                         for net, pins in netlist.nets.items()})

@@ -12,6 +12,7 @@ import numpy as np
 
 from flow.compiled import ROUTE
 from flow.route.heap import pop, push
+from flow.route.lattice import Lattice
 from flow.route.problem import RoutingProblem
 
 REGION_COLUMNS, REGION_ROWS = 16, 20
@@ -52,60 +53,76 @@ class Guides:
         return self.columns * self.rows
 
 
-def make_guides(problem: RoutingProblem) -> Guides:
-    """Leads every net through the regions."""
-    lattice = problem.lattice
-    columns, rows = -(-lattice.nx // REGION_COLUMNS), -(-lattice.ny // REGION_ROWS)
-    region_of_column = (np.arange(lattice.nx) // REGION_COLUMNS).astype(np.int32)
-    region_of_row = (np.arange(lattice.ny) // REGION_ROWS * columns).astype(np.int32)
-    pin_region = _pin_regions(problem, region_of_column, region_of_row)
-    east, north = capacities(problem, pin_region, columns, rows)
-    span = np.array([region_of_column[-1] + 1, rows]).max()
-    memory = 64 * len(problem.pin_keys) + int(span) * 16
-    while True:
-        start = np.zeros(problem.n_nets + 1, np.int64)
-        region = np.zeros(memory, np.int32)
-        overflow = _lead(pin_region, problem.net_start, columns, rows, east, north, start, region,
-                         REGION_COLUMNS * lattice.pitch_x // 10, REGION_ROWS * lattice.pitch_y // 10, PASSES, PATIENCE)
-        if overflow >= 0:
-            return Guides(columns, rows, region_of_column, region_of_row, start.astype(np.int32),
-                          region[:start[-1]].copy(), _turns(pin_region, problem.net_start, start, region), overflow)
-        memory *= 2
+@dataclass(frozen=True)
+class Borders:
+    """How many wires fit over the border to the east and to the north of each region, before pins take their part.
 
-
-def capacities(problem: RoutingProblem, pin_region: np.ndarray, columns: int,
-               rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Wires that fit over the border to the east and to the north of each region; int32 (regions,).
-
-    A track above the lowest layer counts where it is free from half a region before the border to half a region behind.
+    east, north: (rows, columns).
     """
-    lattice = problem.lattice
-    free = problem.wire.reshape(lattice.n_layers, lattice.ny, lattice.nx) == 0
-    east, north = np.zeros((rows, columns)), np.zeros((rows, columns))
-    row_of, column_of = np.arange(lattice.ny) // REGION_ROWS, np.arange(lattice.nx) // REGION_COLUMNS
-    for layer, rule in enumerate(problem.stack.layers):
-        if rule.horizontal:
-            for border in range(columns - 1):
-                through = _through(free[layer].T, (border + 1) * REGION_COLUMNS, REGION_COLUMNS // 2 if layer else 1)
-                east[:, border] += SHARE[layer] * np.bincount(row_of, weights=through, minlength=rows)
-        else:
-            for border in range(rows - 1):
-                through = _through(free[layer], (border + 1) * REGION_ROWS, REGION_ROWS // 2)
-                north[border] += SHARE[layer] * np.bincount(column_of, weights=through, minlength=columns)
-    pins = np.bincount(pin_region, minlength=columns * rows).reshape(rows, columns)
-    north[:-1] -= LOCAL * (pins[:-1] + pins[1:]) / 2
-    return east.astype(np.int32).ravel(), north.clip(0).astype(np.int32).ravel()
+
+    lattice: Lattice
+    east: np.ndarray
+    north: np.ndarray
+
+    @classmethod
+    def of(cls, problem: RoutingProblem) -> "Borders":
+        """A track above the lowest layer counts where it is free from half a region before the border to half a region
+        behind."""
+        lattice = problem.lattice
+        columns, rows = -(-lattice.nx // REGION_COLUMNS), -(-lattice.ny // REGION_ROWS)
+        free = problem.wire.reshape(lattice.n_layers, lattice.ny, lattice.nx) == 0
+        east, north = np.zeros((rows, columns)), np.zeros((rows, columns))
+        row_of, column_of = np.arange(lattice.ny) // REGION_ROWS, np.arange(lattice.nx) // REGION_COLUMNS
+        for layer, rule in enumerate(problem.stack.layers):
+            if rule.horizontal:
+                for border in range(columns - 1):
+                    through = _through(free[layer].T, (border + 1) * REGION_COLUMNS,
+                                       REGION_COLUMNS // 2 if layer else 1)
+                    east[:, border] += SHARE[layer] * np.bincount(row_of, weights=through, minlength=rows)
+            else:
+                for border in range(rows - 1):
+                    through = _through(free[layer], (border + 1) * REGION_ROWS, REGION_ROWS // 2)
+                    north[border] += SHARE[layer] * np.bincount(column_of, weights=through, minlength=columns)
+        return cls(lattice, east, north)
+
+    @property
+    def region_of_column(self) -> np.ndarray:
+        return (np.arange(self.lattice.nx) // REGION_COLUMNS).astype(np.int32)
+
+    @property
+    def region_of_row(self) -> np.ndarray:
+        return (np.arange(self.lattice.ny) // REGION_ROWS * self.east.shape[1]).astype(np.int32)
+
+    def lead(self, column: np.ndarray, row: np.ndarray, net_start: np.ndarray) -> Guides:
+        """Leads every net through the regions. column, row: of the lattice, of each pin; net_start: first pin of each
+        net, and their number."""
+        rows, columns = self.east.shape
+        pin_region = self.region_of_row[row] + self.region_of_column[column]
+        pins = np.bincount(pin_region, minlength=columns * rows).reshape(rows, columns)
+        north = self.north.copy()
+        north[:-1] -= LOCAL * (pins[:-1] + pins[1:]) / 2
+        most = self.east.astype(np.int32).ravel(), north.clip(0).astype(np.int32).ravel()
+        sides = REGION_COLUMNS * self.lattice.pitch_x // 10, REGION_ROWS * self.lattice.pitch_y // 10
+        memory = 64 * len(pin_region) + 16 * max(columns, rows)
+        while True:
+            start = np.zeros(len(net_start), np.int64)
+            region = np.zeros(memory, np.int32)
+            overflow = _lead(pin_region, net_start, columns, rows, *most, start, region, *sides, PASSES, PATIENCE)
+            if overflow >= 0:
+                return Guides(columns, rows, self.region_of_column, self.region_of_row, start.astype(np.int32),
+                              region[:start[-1]].copy(), _turns(pin_region, net_start, start, region), overflow)
+            memory *= 2
+
+
+def make_guides(problem: RoutingProblem) -> Guides:
+    """Leads every net through the regions, each pin at its first node."""
+    place = problem.nodes[problem.pin_start[:-1]] % problem.lattice.plane
+    return Borders.of(problem).lead(place % problem.lattice.nx, place // problem.lattice.nx, problem.net_start)
 
 
 def _through(free: np.ndarray, border: int, reach: int) -> np.ndarray:
     """Which columns are free for `reach` rows before and behind a border."""
     return free[max(border - reach, 0):border + reach].all(axis=0)
-
-
-def _pin_regions(problem: RoutingProblem, region_of_column: np.ndarray, region_of_row: np.ndarray) -> np.ndarray:
-    """The region of each pin's first node."""
-    place = problem.nodes[problem.pin_start[:-1]] % problem.lattice.plane
-    return (region_of_row[place // problem.lattice.nx] + region_of_column[place % problem.lattice.nx]).astype(np.int32)
 
 
 @ROUTE.jit

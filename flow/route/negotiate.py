@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flow.route.books import COUNT_POPS, LEAST_X, LEAST_Y, NONE, PLAIN, SCALE, Books, Places, Ways, mark, new_scratch
+from flow.route.books import COUNT_POPS, LEAST_X, LEAST_Y, NONE, SCALE, Books, Places, Ways, mark, new_scratch
 from flow.route.guides import REGION_COLUMNS, REGION_ROWS, Guides
 from flow.route.problem import RoutingProblem
 from flow.route.rounds import FAILED, ROUTED, find_conflicts, forget, search_nets, shorten_nets
@@ -157,29 +157,37 @@ class Negotiation:
             self.places.kind[net] = kind
 
     def moved_to(self, problem: RoutingProblem, guides: Guides) -> "Negotiation":
-        """The same routes in a problem of the same nets, some of which have more pins; those, and nets in whose way
-        something now stands, are to be searched again. Those with more pins have a diode: they need not keep to some
-        layers any more, and a diode must not be led to its gate over the upper ones."""
+        """The same routes in a problem in which some nets are new, have other pins, or pins in other places; those, and
+        nets in whose way something now stands, are to be searched. Nets with other pins may have got a diode: they
+        need not keep to some layers any more, and a diode must not be led to its gate over the upper ones."""
         fresh = Negotiation(problem, guides, self.spec)
-        if problem.names != self.problem.names:
-            raise ValueError("routes can be kept for the same nets only")
         fresh.ways = _empty_ways(problem.n_nets, len(problem.pin_keys), len(self.ways.node) + 4096)
-        fresh.places.kind[:], fresh.rounds, fresh.times[:] = self.places.kind, self.rounds, self.times
-        fresh.books.history[:], fresh.slack[:] = self.books.history, self.slack
-        for net in range(problem.n_nets):
-            if not self._same_pins(net, problem):
-                fresh.places.kind[net] = PLAIN
-            elif self.state[net] == ROUTED and self._fits(net, problem):
-                fresh._keep(net, self)
+        fresh.rounds, fresh.books.history[:] = self.rounds, self.books.history
+        known = {name: net for net, name in enumerate(self.problem.names)}
+        entries = _entries(problem)
+        for net, name in enumerate(problem.names):
+            old = known.get(name)
+            if old is None:
+                continue
+            fresh.times[net], fresh.slack[net] = self.times[old], self.slack[old]
+            if not self._same_pins(old, net, problem):
+                continue
+            fresh.places.kind[net] = self.places.kind[old]
+            if self.state[old] == ROUTED and self._fits(old, net, problem, entries):
+                fresh._keep(net, old, self)
         return fresh
 
-    def _same_pins(self, net: int, problem: RoutingProblem) -> bool:
-        pins, others = (slice(*which.net_start[net:net + 2]) for which in (self.problem, problem))
-        return self.problem.pin_keys[pins] == problem.pin_keys[others]
+    def _same_pins(self, old: int, net: int, problem: RoutingProblem) -> bool:
+        own, others = _pins(self.problem, old), _pins(problem, net)
+        return self.problem.pin_keys[own] == problem.pin_keys[others]
 
-    def _fits(self, net: int, problem: RoutingProblem) -> bool:
-        """Whether a net's way is free in another problem."""
-        node, before = self._way(net)
+    def _fits(self, old: int, net: int, problem: RoutingProblem, entries: set[tuple[int, int, bool]]) -> bool:
+        """Whether a net's way ends at its pins, and is free, in another problem."""
+        reached = self.ways.pin_node[_pins(self.problem, old)].tolist()
+        for pin, node in enumerate(reached, int(problem.net_start[net])):
+            if node != NONE and (pin, node if node >= 0 else -2 - node, node < 0) not in entries:
+                return False
+        node, before = self._way(old)
         step = (before != NONE) & (np.abs(node - before) == problem.lattice.plane)
         vias = problem.via.ravel()[np.minimum(node, before)[step]]
         return bool(np.isin(problem.wire[node], (0, net + 1)).all() and np.isin(vias, (0, net + 1)).all())
@@ -188,14 +196,13 @@ class Negotiation:
         way = slice(self.ways.start[net], self.ways.start[net] + self.ways.size[net])
         return self.ways.node[way], self.ways.before[way]
 
-    def _keep(self, net: int, old: "Negotiation") -> None:
+    def _keep(self, net: int, old_net: int, old: "Negotiation") -> None:
         """Takes over a net's way."""
-        node, before = old._way(net)
+        node, before = old._way(old_net)
         at = int(self.used[0])
         self.ways.node[at:at + len(node)], self.ways.before[at:at + len(node)] = node, before
         self.ways.start[net], self.ways.size[net] = at, len(node)
-        pins, others = (slice(*which.net_start[net:net + 2]) for which in (self.problem, old.problem))
-        self.ways.pin_node[pins] = old.ways.pin_node[others]
+        self.ways.pin_node[_pins(self.problem, net)] = old.ways.pin_node[_pins(old.problem, old_net)]
         self.used[0] += len(node)
         self.state[net], self.dirty[net] = ROUTED, False
         mark(net, 1, self.places, self.books, self.ways)
@@ -229,6 +236,16 @@ class Negotiation:
     @property
     def in_conflict(self) -> list[int]:
         return np.flatnonzero(self.dirty & (self.state == ROUTED)).tolist()
+
+
+def _pins(problem: RoutingProblem, net: int) -> slice:
+    return slice(*problem.net_start[net:net + 2].tolist())
+
+
+def _entries(problem: RoutingProblem) -> set[tuple[int, int, bool]]:
+    """Pin, node, and whether it takes a via down to the pin there: where pins can be reached."""
+    pins = np.repeat(np.arange(len(problem.pin_keys)), np.diff(problem.pin_start))
+    return set(zip(pins.tolist(), problem.nodes.tolist(), problem.contact.tolist(), strict=True))
 
 
 def _empty_ways(n_nets: int, n_pins: int, room: int) -> Ways:

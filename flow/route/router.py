@@ -1,15 +1,14 @@
-"""Routes a placed design: guides, negotiated search, antenna repair, shapes, and the check that nothing is left."""
+"""Routes a placed design: guides, negotiated search, antenna repair, shapes; flow.route.check looks at these alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from flow.physical.abstract import Cells
-from flow.physical.design import Placement, Routes
+from flow.physical.design import Design, Placement, Routes
 from flow.physical.netlist import Netlist
 from flow.physical.technology import Technology
 from flow.route.antenna import AntennaFault, KnownAntennas
 from flow.route.books import LOWER, NONE, UPPER
-from flow.route.check import find_faults
 from flow.route.diodes import PREFIX, add_diodes, diodes_first
 from flow.route.guides import make_guides
 from flow.route.negotiate import Negotiation, Round
@@ -57,36 +56,54 @@ class Routed:
 
 
 def route_design(placement: Placement, netlist: Netlist, cells: Cells, technology: Technology, where: str,
-                 spec: RouteSpec = RouteSpec(), tell: Callable[[Round], None] = lambda done: None) -> Routed:
+                 spec: RouteSpec = RouteSpec(), tell: Callable[[Round], None] = lambda done: None,
+                 mend: Callable[[Design], Design | None] | None = None) -> Routed:
     """The metal of every net of two pins and more. The same input gives the same routes.
 
-    where: names the design in messages. SpecError, with places, when nets are left in conflict or without a way, or
-    when the check on shapes finds an open, a short or two shapes too near.
+    where: names the design in messages. mend: of a routed design, one with other cells that is to be routed instead,
+    or None; what it leaves as it was keeps its wires. SpecError, with places, when nets are left in conflict or without
+    a way.
     """
     problem = problem_of(placement, netlist, cells, technology)
     negotiation = Negotiation(problem, make_guides(problem), spec)
     negotiation.run(tell)
     _refuse_leftovers(problem, negotiation, where)
     negotiation.shorten()
+    for mendings_left in range(spec.mendings, -1, -1):
+        placement, netlist, problem, negotiation, routes, antennas = _without_antennas(
+            placement, netlist, problem, negotiation, cells, technology, where, tell)
+        mended = mend(Design(placement, netlist, routes)) if mend and mendings_left else None
+        if mended is None:
+            break
+        placement, netlist = mended.placement, mended.netlist
+        problem, negotiation = _routed_again(placement, netlist, cells, technology, negotiation, where, tell)
+    return Routed(placement, netlist, routes, _report(problem, negotiation, routes, netlist, antennas))
+
+
+def _without_antennas(placement: Placement, netlist: Netlist, problem: RoutingProblem, negotiation: Negotiation,
+                      cells: Cells, technology: Technology, where: str, tell: Callable[[Round], None]) -> tuple[
+                          Placement, Netlist, RoutingProblem, Negotiation, Routes, list[AntennaFault]]:
+    """The routes with antennas repaired: by other layers, then by diodes; and those that nothing has helped."""
     known = KnownAntennas()
-    for passes_left in range(spec.diode_passes, -1, -1):
+    for passes_left in range(negotiation.spec.diode_passes, -1, -1):
         routes, antennas = _repair_antennas(
             problem, negotiation, lambda found, of=(placement, netlist): known.find(*of, found, cells, technology),
             technology, where, tell)
         if not antennas or not passes_left:
             break
         placement, netlist = add_diodes(placement, netlist, cells, technology, antennas)
-        problem = problem_of(placement, netlist, cells, technology)
-        negotiation = negotiation.moved_to(problem, diodes_first(problem, make_guides(problem)))
-        negotiation.run(tell)
-        _refuse_leftovers(problem, negotiation, where)
-    faults = find_faults(placement, netlist, routes, cells, technology)
-    if faults:
-        kinds = sorted({fault.kind for fault in faults})
-        counted = ", ".join(f"{sum(fault.kind == kind for fault in faults)} {kind}" for kind in kinds)
-        raise SpecError(f"routing must leave no open, short or spacing conflict, and left {counted}: "
-                        + "; ".join(str(fault) for fault in faults[:LISTED]) + f" ({where})")
-    return Routed(placement, netlist, routes, _report(problem, negotiation, routes, netlist, antennas))
+        problem, negotiation = _routed_again(placement, netlist, cells, technology, negotiation, where, tell)
+    return placement, netlist, problem, negotiation, routes, antennas
+
+
+def _routed_again(placement: Placement, netlist: Netlist, cells: Cells, technology: Technology, before: Negotiation,
+                  where: str, tell: Callable[[Round], None]) -> tuple[RoutingProblem, Negotiation]:
+    """A changed design with the routes that it can keep, and new ones for the rest."""
+    problem = problem_of(placement, netlist, cells, technology)
+    negotiation = before.moved_to(problem, diodes_first(problem, make_guides(problem)))
+    negotiation.run(tell)
+    _refuse_leftovers(problem, negotiation, where)
+    return problem, negotiation
 
 
 def _repair_antennas(problem: RoutingProblem, negotiation: Negotiation,

@@ -16,7 +16,7 @@ from flow.tables import new_table, print_titled, table_console, verdict
 Results = Mapping[str, Metrics]
 
 CLEAN: tuple[tuple[str, str, str, str], ...] = (
-    ("wires: opens, shorts, spacing", "route", "route__drc_errors", ""),
+    ("wires: opens, shorts, spacing", "wires", "route__drc_errors", ""),
     ("design rules: official deck, markers", "drc", "klayout__drc_error__count", ""),
     ("LVS: differences", "lvs", "design__lvs_error__count", ""),
     ("antennas: nets", "antenna", "antenna__violating__nets", ""),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from flow.extract.corners import rc_corner
 from flow.extract.estimates import load_estimates
-from flow.extract.spef import write_spef
 from flow.pdk.tree import Pdk
 from flow.physical.abstract import Cells
 from flow.physical.design import Design
@@ -21,6 +20,7 @@ from flow.timing.reports import EndSlack, Limit, TimingReport, check_constrained
 from flow.timing.sdc import write_sdc
 from flow.timing.spec import TimingSpec
 from flow.timing.sta import Corner, StaJob, time_corners
+from flow.timing.tree_spef import TreeSpef
 from golden.spec import SpecError
 
 NETLIST, SDC = "netlist.v", "design.sdc"
@@ -83,12 +83,11 @@ class Timer:
 
     def write_estimates(self, design: Design, trees: NetTrees, folder: Path, corners: Sequence[str]) -> dict[str, Path]:
         """Corner -> SPEF of estimated wires, as <corner>.spef in the folder."""
-        files: dict[str, Path] = {}
+        files, spef = dict[str, Path](), TreeSpef(design.netlist, self.cells, trees)
         for corner in corners:
             rc = rc_corner(self.pdk.config.corners[corner])
             files[corner] = folder / f"{corner}.spef"
-            nets = trees.rc_nets(wire_model(load_estimates(self.pdk, rc)))
-            files[corner].write_text(write_spef(design.netlist, self.cells, nets, rc), encoding="utf-8")
+            files[corner].write_text(spef.text(wire_model(load_estimates(self.pdk, rc)), rc), encoding="utf-8")
         return files
 
     def time(self, netlist: Netlist, spefs: Mapping[str, Path], folder: Path, log: Path, *, propagated: bool,

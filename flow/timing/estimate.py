@@ -80,12 +80,17 @@ class NetTrees:
         femtofarad = dx * model.h_femtofarad + dy * model.v_femtofarad
         return np.where(trees.parent >= 0, np.maximum(ohm, LEAST_OHM), 0.0), femtofarad
 
-    def rc_nets(self, model: WireModel) -> Iterator[RcNet]:
-        """Every net for a SPEF."""
+    def values(self, model: WireModel) -> tuple[np.ndarray, np.ndarray]:
+        """(n_nodes,) ohm of the wire from each node to its parent, and fF at each node: half of that of its wires."""
         trees, (ohm, femtofarad) = self.trees, self.segments(model)
         at_node = np.zeros(len(ohm))
         np.add.at(at_node, np.arange(len(ohm)), femtofarad / 2)
         np.add.at(at_node, np.maximum(trees.parent, 0), np.where(trees.parent >= 0, femtofarad / 2, 0.0))
+        return ohm, at_node
+
+    def rc_nets(self, model: WireModel) -> Iterator[RcNet]:
+        """Every net as a network."""
+        trees, (ohm, at_node) = self.trees, self.values(model)
         for number, name in enumerate(self.names):
             begin, end = trees.first[number:number + 2]
             nodes = [self.pins[pin] if pin >= 0 else at + 1 for at, pin in enumerate(trees.pin[begin:end].tolist())]
