@@ -7,6 +7,7 @@ from doit import get_var
 
 from flow import parameters, tasks
 from flow.durable import Reporter
+from reports import tasks as reports
 
 DOIT_CONFIG = {
     "default_tasks": ["doctor"],
@@ -23,6 +24,7 @@ WORDS = parameters.parse_words(get_var("words", parameters.WORDS.default))
 CELLS = parameters.parse_names(get_var("cell", parameters.CELL.default))
 CORNERS = parameters.parse_names(get_var("corner", parameters.CORNER.default))
 KEEP = parameters.parse_yes(get_var("keep", parameters.KEEP.default))
+GPU = parameters.parse_file(get_var("gpu", parameters.GPU.default))
 PARTS = parameters.parse_parts(get_var("part", parameters.PART.default))
 TIERS = parameters.parse_tiers(get_var("tier", parameters.TIER.default))
 
@@ -89,6 +91,17 @@ def task_sramlib():
 def task_characterise():
     """Liberty of standard cells from layouts, by ngspice"""
     return tasks.entry(tasks.characterise, CELLS, CORNERS, group="Make silicon of it")
+
+
+def task_report():
+    """Right, clean, and at what cost? A page to read"""
+    return tasks.entry(reports.report, ASIC_DESIGNS, GPU, group="See what it costs",
+                       clean=[(reports.remove_reports, [ASIC_DESIGNS])])
+
+
+def task_baseline():
+    """Take the report's figures as what is expected"""
+    return tasks.entry(reports.baseline, ASIC_DESIGNS, group="See what it costs")
 
 
 def task_library():

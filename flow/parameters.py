@@ -38,11 +38,14 @@ CELL = Parameter("cell", "all", "cells of the library without its prefix, with c
 CORNER = Parameter("corner", "all", "corners with commas between them, or all")
 PART = Parameter("part", "models", f"of {', '.join(BENCH_PARTS)}, with commas between them, or all")
 KEEP = Parameter("keep", "no", "yes or no: take what was measured into pdk_configs/sram")
+GPU = Parameter("gpu", "none", "a JSON file with a GPU's figures (docs/report.md)")
 OF_TASK: dict[str, tuple[Parameter, ...]] = {
     "sim": (DESIGN,),
     "asic": (ASIC_DESIGN,),
     "export": (DESIGN,),
     "train": (DESIGN,),
+    "report": (ASIC_DESIGN, GPU),
+    "baseline": (ASIC_DESIGN,),
     "pdk": (),
     "sram": (WORDS, DESIGN),
     "sramlib": (WORDS, CORNER, KEEP),
@@ -172,6 +175,19 @@ def parse_yes(value: str, name: str = KEEP.name) -> bool:
     if value not in ("yes", "no"):
         raise InvalidDodoFile(f"{name} must be yes or no, not {value!r}")
     return value == "yes"
+
+
+def parse_file(value: str, name: str = GPU.name) -> Path | None:
+    """The file that a parameter names, from the folder that ./stillwater was called in; None for `none`.
+
+    >>> parse_file("none")
+    """
+    if value == "none":
+        return None
+    path = Path(os.environ.get("STILLWATER_CWD", ".")) / value
+    if not path.is_file():
+        raise InvalidDodoFile(f"{name} must be none or the path of a file, and {value} is not there")
+    return path
 
 
 def parse_tiers(value: str) -> tuple[str, ...]:

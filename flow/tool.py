@@ -54,6 +54,7 @@ TOOLS = {tool.command: tool for tool in (
     Tool("sta", "opensta", "timing and power of a layout", ("-version",), required=False),
     Tool("klayout", "klayout", "official design rule decks", ("-v",)),
     Tool("ngspice", "ngspice", "characterising cells and memories", ("-v",), r"ngspice-(\d+)", required=False),
+    Tool("chromium", "chromium", "opens the report's page in a test", required=False),
     Tool("magic", "magic", "extraction of cell layouts", required=False),
     Tool("openroad", None, "place and route through LibreLane", ("-version",), r"(\S*\d\S*)", required=False),
     Tool("docker", "docker.io", "LibreLane in a container", required=False),

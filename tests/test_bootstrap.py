@@ -188,6 +188,18 @@ def test_missing_debian_package_as_root_is_installed(machine, tmp_path):
     assert install.endswith(" install -y --no-install-recommends other-tool third-tool")
 
 
+@pytest.mark.parametrize("task, asked", [("list", False), ("test", True)])
+def test_what_only_tests_need_is_installed_for_tests_alone(machine, tmp_path, task, asked):
+    (machine.clone / "apt.txt").write_text("sim-tool\nother-tool # test: a browser\n")
+    machine.quick_venvs()
+    machine.command("id", "echo 0")
+    machine.command("dpkg-query", "exit 1")
+    machine.command("apt-get", f'echo "$*" >>"{tmp_path}/apt-calls"')
+    done = machine.run(task)
+    assert ("installing Debian packages (once): other-tool\n" in done.stdout) == asked
+    assert (tmp_path / "apt-calls").exists() == asked
+
+
 def test_failing_apt_shows_its_last_lines(machine):
     (machine.clone / "apt.txt").write_text("other-tool\n")
     machine.command("id", "echo 0")

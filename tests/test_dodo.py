@@ -64,7 +64,8 @@ def test_doits_own_options_of_list_still_work():
     (["sim", "design=mine.yml"], "a design file must end in .yaml, not .yml; rename it"),
     (["sim", "design=nowhere/mine.yaml"], "there is no such file"),
     (["list", "colour=red"],
-     "the tasks take the parameters cell, corner, design, keep, part, tier, words, not 'colour'"),
+     "the tasks take the parameters cell, corner, design, gpu, keep, part, tier, words, not 'colour'"),
+    (["report", "gpu=nowhere.json"], "gpu must be none or the path of a file, and nowhere.json is not there"),
 ])
 def test_a_wrong_word_gets_one_message(args, message):
     done = doit(*args)

@@ -295,3 +295,26 @@ def test_the_steps_leave_layouts_and_the_same_bytes(kit, tmp_path):
     assert texts[0] == texts[1]
     final = load_def(tmp_path / "a" / "hold" / "hold.def", kit_technology())
     check_netlist(final.netlist, CELLS)
+
+
+@pytest.mark.eda
+def test_slacks_of_nets_are_those_of_the_paths_through_them(kit, tmp_path):
+    design = chain(12, step=25)
+    shop = workshop(kit, tmp_path, clock_period_ns=6.0)
+    report = shop.judge(design, [SLOW], "sta", propagated=False)[SLOW]
+    slacks = shop.net_slacks(design, SLOW, "slacks")
+    assert "clk" not in slacks and len(slacks) > 12
+    assert slacks["n3"] == slacks["n9"] == pytest.approx(report.setup["core__b_reg/D"].slack, abs=1e-4)
+
+
+@pytest.mark.eda
+@pytest.mark.parametrize("period, again", [(20.0, False), (1.2, True)])
+def test_cells_are_placed_again_by_slack_only_where_slack_is_missing(kit, tmp_path, monkeypatch, period, again):
+    design, weights = chain(12, step=25), []
+    shop = workshop(kit, tmp_path, clock_period_ns=period)
+    monkeypatch.setattr(Workshop, "placed", lambda self, design, found: weights.append(found) or design)
+    _, report = repair_placement(design, shop, SLOW, RepairSpec())
+    assert bool(weights) == again
+    assert all(set(found) <= set(design.netlist.nets) and max(found.values()) == 4 for found in weights)
+    _, before = repair_placement(design, shop, SLOW, RepairSpec(placings=0))
+    assert report.worst("setup") >= before.worst("setup")

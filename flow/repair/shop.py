@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flow.physical.design import Design
 from flow.physical.technology import Technology
-from flow.place.engine import Desk, improve_cells
+from flow.place.engine import Desk, improve_cells, place_cells
 from flow.place.spec import PlaceSpec
 from flow.repair.bench import Kit
 from flow.repair.detours import Outlook
@@ -75,6 +75,23 @@ class Workshop:
     @cached_property
     def _outlook(self) -> Outlook:
         return Outlook(self.timer.cells, self.technology)
+
+    def net_slacks(self, design: Design, corner: str, name: str) -> dict[str, float]:
+        """Net -> setup slack at its driver, ns, by OpenSTA with estimated wires and an ideal clock."""
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        [spef] = self.timer.write_estimates(design, self.timer.trees(design, propagated=False), folder,
+                                            [corner]).values()
+        found = self.timer.net_slacks(design.netlist, spef, folder, corner, propagated=False)
+        spef.unlink()
+        clock = set(self.clock_nets(design))               # behind clock gates: nothing drives them well yet
+        return {net: slack for net, slack in found.items() if net not in clock}
+
+    def placed(self, design: Design, weights: Mapping[str, float]) -> Design:
+        """The design with all standard cells placed anew. weights: net -> how much its length counts."""
+        places = place_cells(design.placement, design.netlist, self.timer.cells, self.technology, self.place, self.desk,
+                             weights)
+        return replace(design, placement=places)
 
     def legal(self, design: Design) -> Design:
         """The design with all standard cells on sites of rows, near where they were."""

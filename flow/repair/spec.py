@@ -14,6 +14,7 @@ class RepairSpec(Spec, frozen=True, kw_only=True):
     slew_share:   of the limits of slew (flow.timing.spec, library) that edges may reach.
     load_share:   of the library's limits of load.
     rounds:       of sizing after each placing of buffers.
+    placings:     times that cells are placed anew with nets weighted by slack, where the slack worked for is missed.
     mendings:     rounds of mending what is beyond its limits in legal places, at most.
     mend_share:   of the limit of slew: edges slower than that are mended. Where wires lie close, routed ones have had
                   up to 1.4 times the capacitance of the estimate.
@@ -23,6 +24,7 @@ class RepairSpec(Spec, frozen=True, kw_only=True):
     slew_share: float = 0.6
     load_share: float = 0.85
     rounds: int = 20
+    placings: int = 1
     mendings: int = 4
     mend_share: float = 0.7
 
@@ -34,6 +36,7 @@ class RepairSpec(Spec, frozen=True, kw_only=True):
             if not 0.1 <= value <= 1:
                 raise SpecError(f"{name} must be 0.1 to 1, not {value}")
         check_int("rounds", self.rounds, 1, 200)
+        check_int("placings", self.placings, 0, 5)
         check_int("mendings", self.mendings, 0, 10)
         if self.mend_share < self.slew_share:
             raise SpecError(f"mend_share must be at least slew_share={self.slew_share}, not {self.mend_share}: edges "

@@ -19,7 +19,7 @@ from flow.timing.liberty import TimedCell, load_timing
 from flow.timing.reports import EndSlack, Limit, TimingReport, check_constrained
 from flow.timing.sdc import write_sdc
 from flow.timing.spec import TimingSpec
-from flow.timing.sta import Corner, StaJob, time_corners
+from flow.timing.sta import Corner, StaJob, net_slacks, time_corners
 from flow.timing.tree_spef import TreeSpef
 from golden.spec import SpecError
 
@@ -90,14 +90,23 @@ class Timer:
             files[corner].write_text(spef.text(wire_model(load_estimates(self.pdk, rc)), rc), encoding="utf-8")
         return files
 
-    def time(self, netlist: Netlist, spefs: Mapping[str, Path], folder: Path, log: Path, *, propagated: bool,
-             corners: Sequence[str] = (), n_paths: int = 5) -> dict[str, TimingReport]:
-        """Corner -> report of OpenSTA, with nothing left unconstrained. Files of the run stay in the folder."""
+    def net_slacks(self, netlist: Netlist, spef: Path, folder: Path, corner: str, *,
+                   propagated: bool) -> dict[str, float]:
+        """Net -> setup slack at its driver, ns, by OpenSTA; of nets that paths go through."""
+        return net_slacks(self._job(netlist, folder, propagated), Corner(corner, self.liberty(corner), spef), folder)
+
+    def _job(self, netlist: Netlist, folder: Path, propagated: bool, n_paths: int = 5) -> StaJob:
+        """Writes what OpenSTA reads at every corner."""
         folder.mkdir(parents=True, exist_ok=True)
         verilog, sdc = folder / NETLIST, folder / SDC
         verilog.write_text(write_netlist(netlist), encoding="utf-8")
         sdc.write_text(write_sdc(netlist, self.prefix, self.load_pf, self.spec, propagated), encoding="utf-8")
-        job = StaJob(netlist.top, verilog, sdc, self.spec.clock_port, n_paths)
+        return StaJob(netlist.top, verilog, sdc, self.spec.clock_port, n_paths)
+
+    def time(self, netlist: Netlist, spefs: Mapping[str, Path], folder: Path, log: Path, *, propagated: bool,
+             corners: Sequence[str] = (), n_paths: int = 5) -> dict[str, TimingReport]:
+        """Corner -> report of OpenSTA, with nothing left unconstrained. Files of the run stay in the folder."""
+        job = self._job(netlist, folder, propagated, n_paths)
         wanted = [Corner(corner, self.liberty(corner), spefs.get(corner)) for corner in corners or self.corners]
         reports = time_corners(job, wanted, folder, log)
         for corner, report in reports.items():

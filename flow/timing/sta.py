@@ -24,6 +24,15 @@ LOADS = """foreach net [get_nets *] {
   set corner [sta::cmd_corner]
   puts "[get_full_name $net] [$net capacitance rise $corner max] [$net capacitance fall $corner max]"
 }"""
+SLACKS = """foreach net [get_nets *] {
+  foreach pin [get_pins -of_objects $net] {
+    if {[$pin is_driver]} {
+      foreach vertex [$pin vertices] { puts "[get_full_name $net] [$vertex slacks rise] [$vertex slacks fall]" }
+    }
+  }
+}"""
+UNTIMED_S = 1e-3
+"""A slack of more is none: OpenSTA has 1e+30 where no path goes through."""
 LATENCIES = """foreach pin [all_registers -clock_pins] {{
   foreach vertex [$pin vertices] {{
     puts "[get_full_name $pin] [$vertex arrivals_clk_delays rise [get_clocks {{{clock}}}] rise {digits}]"
@@ -80,11 +89,50 @@ def time_corner(job: StaJob, corner: Corner, folder: Path) -> TimingReport:
         raise SpecError(f"OpenSTA at {corner.name}: {error} ({report})") from None
 
 
+def net_slacks(job: StaJob, corner: Corner, folder: Path) -> dict[str, float]:
+    """Net -> setup slack at its driver, ns, the worse of both edges; of nets that paths go through.
+
+    Script and output stay in the folder as slacks.tcl and slacks.rpt. SpecError when OpenSTA leaves nets out.
+    """
+    script, report = folder / "slacks.tcl", folder / "slacks.rpt"
+    lines = [*read_lines(job, corner), f"puts {{{MARK} slacks}}", SLACKS, f"puts {{{MARK} end}}", ""]
+    script.write_text("\n".join(lines), encoding="utf-8")
+    report.unlink(missing_ok=True)
+    run_tool([TOOL, "-no_splash", "-exit", script.resolve()], report, cwd=folder)
+    return parse_slacks(report.read_text(encoding="utf-8"), str(report))
+
+
+def parse_slacks(text: str, where: str) -> dict[str, float]:
+    """What `SLACKS` prints: net, then the slacks of the earliest and the latest arrival of a rising edge, of a falling.
+
+    >>> parse_slacks(f"{MARK} slacks\\na 1e-9 2e-9 1e-9 1.5e-9\\nb INF INF INF INF\\n{MARK} end\\n", "log")
+    {'a': 1.5}
+    """
+    _, begun, rest = text.partition(f"{MARK} slacks\n")
+    lines, ended, _ = rest.partition(f"{MARK} end")
+    found = {}
+    for line in lines.splitlines():
+        net, *values = line.split()
+        if len(values) != 4:
+            raise SpecError(f"OpenSTA must print a net and four slacks a line, not {line!r} ({where})")
+        worst = min(float(values[1]), float(values[3]))
+        if abs(worst) < UNTIMED_S:
+            found[net] = round(worst * 1e9, N_DIGITS)
+    if not (begun and ended and found):
+        raise SpecError(f"OpenSTA must print the slack of every net, and printed {len(found)} ({where})")
+    return found
+
+
+def read_lines(job: StaJob, corner: Corner) -> list[str]:
+    """The commands that read a netlist and all that it is timed with."""
+    return [f"puts {{{MARK} read}}", *(f"read_liberty {{{path.resolve()}}}" for path in corner.liberty),
+            f"read_verilog {{{job.netlist.resolve()}}}", f"link_design {job.top}",
+            *([f"read_spef {{{corner.spef.resolve()}}}"] if corner.spef else []), f"source {{{job.sdc.resolve()}}}"]
+
+
 def script_text(job: StaJob, corner: Corner) -> str:
     """The commands; each part of the output has a line `@@ part` before it."""
-    lines = [f"puts {{{MARK} read}}", *(f"read_liberty {{{path.resolve()}}}" for path in corner.liberty),
-             f"read_verilog {{{job.netlist.resolve()}}}", f"link_design {job.top}",
-             *([f"read_spef {{{corner.spef.resolve()}}}"] if corner.spef else []), f"source {{{job.sdc.resolve()}}}"]
+    lines = read_lines(job, corner)
     digits = f"-digits {N_DIGITS}"
     ends = f"-format summary -group_count {ALL} {digits} -no_line_splits"
     full = (f"-format full_clock_expanded -fields {{capacitance slew input_pin}} -group_count {job.n_paths} "
