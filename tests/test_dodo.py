@@ -18,8 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def doit(*args: str, cwd: Path = ROOT, **extra: str) -> subprocess.CompletedProcess:
+    """As from a terminal: shells start what runs behind them deaf to interrupts, and that is inherited."""
     return subprocess.run([sys.executable, "-m", "doit", *args], cwd=cwd, capture_output=True, text=True,
-                          env={**os.environ, **extra}, timeout=60)
+                          env={**os.environ, **extra}, timeout=60,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def test_menu_names_every_task_once_with_its_parameters():

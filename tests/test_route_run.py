@@ -13,7 +13,7 @@ from flow.physical.geometry import Rect, Shape
 from flow.physical.netlist import Netlist
 from flow.route import negotiate
 from flow.route.antenna import AntennaFault
-from flow.route.books import HORIZONTAL_COST, NONE, PLAIN, VERTICAL_COST, VIA_COST, mark
+from flow.route.books import HORIZONTAL_COST, NONE, PLAIN, UPPER, VERTICAL_COST, VIA_COST, mark
 from flow.route.check import find_faults
 from flow.route.diodes import add_diodes
 from flow.route.guides import make_guides
@@ -134,7 +134,9 @@ def test_a_diode_has_its_own_net_routed_again_and_leaves_the_others(routed):
     net = next(name for name in problem.names if netlist.nets[name][-1][0])
     fault = AntennaFault(net, "met1", 500, 400, netlist.nets[net][-1:])
     placement, netlist = add_diodes(placement, netlist, cells, TECHNOLOGY, [fault])
+    before.places.kind[:] = UPPER
     after = before.moved_to(problem := problem_of(placement, netlist, cells, TECHNOLOGY), make_guides(problem))
+    assert {problem.names[index] for index in np.flatnonzero(after.places.kind != UPPER)} == {net}
     assert [problem.names[index] for index in np.flatnonzero(after.dirty)] == [net]
     after.run()
     again, stuck = routes_of(problem, after.ways, TECHNOLOGY)
